@@ -1,0 +1,155 @@
+"""Frozen dataclasses from untrusted mappings, and the one error that a user is meant to read.
+
+A config is data somebody typed. Whatever does not fit is refused here with the key, the value and the nearest key that
+exists, so that no part further up meets a setting of the wrong type or one that nothing reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union
+
+T = TypeVar("T")
+
+
+class UserError(ValueError):
+    """What is wrong, where, and what to do: a message for the person who gave the input. Programs exit with code 2."""
+
+
+def run_program(program: Callable[[], None]) -> None:
+    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
+    try:
+        program()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped by the keyboard", file=sys.stderr)
+        sys.exit(130)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest known name, or the list of what is known."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are: {', '.join(known) or 'none'}"
+
+
+def build(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
+    """Makes the frozen dataclass `cls` from `values`, every key and type checked.
+
+    Args:
+        where: the dotted path of this section, for the messages.
+
+    Raises:
+        UserError: an unknown or missing key, a value of the wrong type, or what the class itself refuses.
+    """
+    values = {} if values is None else values
+    if not isinstance(values, Mapping):
+        raise UserError(f"config section {where or 'root'!r} must be a mapping of keys to values, not {values!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise UserError(f"unknown config key {_dotted(where, str(key))!r}{nearest(str(key), fields)}")
+    made = {}
+    for name, field in fields.items():
+        if name in values:
+            made[name] = convert(hints[name], values[name], _dotted(where, name))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise UserError(f"config key {_dotted(where, name)!r} is missing and has no default")
+    try:
+        return cls(**made)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"config section {where!r}: {error}") from error
+
+
+def convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the annotated type: int, float, str, bool, Literal, tuples, lists, dicts, unions, nested dataclasses."""
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, where)  # type: ignore[arg-type]
+    if origin is Literal:
+        if value in typing.get_args(hint) and not isinstance(value, float):
+            return value
+        options = [str(option) for option in typing.get_args(hint)]
+        raise UserError(f"{where}={value!r} is not one of {', '.join(options)}{nearest(str(value), options)}")
+    if origin in (Union, types.UnionType):
+        return _convert_union(hint, value, where)
+    if origin is tuple:
+        return _convert_tuple(hint, value, where)
+    if origin is dict and isinstance(value, Mapping):
+        key_hint, value_hint = typing.get_args(hint)
+        return {
+            convert(key_hint, key, where): convert(value_hint, item, _dotted(where, str(key)))
+            for key, item in value.items()
+        }
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a string
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if hint in (int, str, bool, type(None)) and type(value) is hint:
+        return value
+    raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
+
+
+def plain(config: Any) -> Any:
+    """The inverse of `build`: dataclasses to mappings and tuples to lists, as YAML writes them."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {key: plain(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [plain(value) for value in config]
+    return config
+
+
+def _convert_union(hint: Any, value: Any, where: str) -> Any:
+    for option in typing.get_args(hint):
+        try:
+            return convert(option, value, where)
+        except UserError:
+            continue
+    raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
+
+
+def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    hints = typing.get_args(hint)
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
+    if len(hints) == 2 and hints[1] is Ellipsis:
+        hints = (hints[0],) * len(value)
+    if len(hints) != len(value):
+        raise UserError(f"{where}={value!r} must have {len(hints)} values, not {len(value)}")
+    return tuple(convert(item_hint, item, where) for item_hint, item in zip(hints, value, strict=True))
+
+
+def _type_name(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type_name(option) for option in arguments)
+    if origin is Literal:
+        return " or ".join(repr(option) for option in arguments)
+    if origin is tuple:
+        return f"a list of {_type_name(arguments[0])}"
+    if origin is dict:
+        return f"a mapping to {_type_name(arguments[1])}"
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}.get(
+        hint, getattr(hint, "__name__", str(hint))
+    )
+
+
+def _dotted(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
