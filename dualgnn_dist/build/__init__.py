@@ -1,0 +1,11 @@
+"""Raw data -> store. The steps, each a file, and what they hand on:
+
+formats/      input files -> RawData: blocks of interactions and features under raw ids
+ids           raw ids -> InteractionTable of row indices
+filter        duplicates, k-core
+split         which interactions train
+graph         both sparse directions of the training interactions
+cooccurrence  users that share items
+features      modalities in item order
+pipeline      all of it, in this order, into a StoreWriter
+"""

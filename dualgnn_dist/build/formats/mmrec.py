@@ -1,0 +1,66 @@
+"""`mmrec`: one tab separated `.inter` file with the columns userID, itemID, x_label, and a `.npy` file a modality.
+
+Ids are row indices from 0 and rows of the `.npy` files; x_label 0 is training, 1 validation, 2 test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from dualgnn_dist.build.raw import BLOCK_ROWS, RawData, existing, npy_modality, required_folder, row_numbers
+from dualgnn_dist.strict import UserError, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMRecOptions:
+    """The interactions' file and columns.
+
+    Args:
+        interactions: the file in the input folder; None takes its only `*.inter`.
+    """
+
+    interactions: str | None = None
+    user_column: str = "userID"
+    item_column: str = "itemID"
+    label_column: str = "x_label"
+
+
+def read_mmrec(input: str | None, modalities: Mapping[str, str], options: MMRecOptions) -> RawData:
+    """See the module. Raises UserError for missing files, missing columns, and ids or labels that are none."""
+    folder = required_folder(input, "mmrec")
+    path = existing(folder / options.interactions) if options.interactions else _only_inter(folder)
+    features = {name: npy_modality(folder / file) for name, file in modalities.items()}
+    names = {"user": options.user_column, "item": options.item_column, "split": options.label_column}
+    frame = pl.scan_csv(path, separator="\t", infer_schema=False)
+    columns = frame.collect_schema().names()
+    for name in names.values():
+        if name not in columns:
+            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
+
+    def blocks() -> Iterator[pl.DataFrame]:
+        line = 2  # the header is line 1
+        for block in frame.select(**names).collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True):
+            place = _place(path, line)
+            yield pl.DataFrame({name: row_numbers(block[name], column, place) for name, column in names.items()})
+            line += len(block)
+
+    sources = (path, *(folder / file for file in modalities.values()))
+    return RawData(blocks, features, sources, ids_are_rows=True)
+
+
+def _place(path: Path, first_line: int) -> Callable[[int], str]:
+    return lambda row: f"{path}, line {first_line + row}"
+
+
+def _only_inter(folder: Path) -> Path:
+    found = sorted(folder.glob("*.inter"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise UserError(
+            f"{folder} must hold one .inter file, there are: {names}; name it with prepare.options.interactions"
+        )
+    return found[0]

@@ -1,0 +1,161 @@
+"""`prepare`: raw data -> store, stage after stage."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.build.cooccurrence import cooccurrence
+from dualgnn_dist.build.features import write_features
+from dualgnn_dist.build.filter import compact, drop_duplicates, k_core
+from dualgnn_dist.build.formats import FORMATS
+from dualgnn_dist.build.graph import csr_from_pairs
+from dualgnn_dist.build.ids import IdTable, assign_rows
+from dualgnn_dist.build.raw import SPLIT_CODES, RawData
+from dualgnn_dist.build.split import split
+from dualgnn_dist.build.table import InteractionTable
+from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.store.schema import checksum
+from dualgnn_dist.store.writer import StoreWriter
+from dualgnn_dist.strict import plain
+
+Say = Callable[[str], None]
+
+
+def prepare(config: PrepareConfig, output: Path, say: Say = print) -> Path:
+    """Makes the store at `output` and returns its path. The interactions are held in memory, the features are not.
+
+    Args:
+        say: gets a line a stage, with its seconds.
+
+    Raises:
+        UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
+    """
+    with StoreWriter(output, config.rows_per_shard, config.overwrite) as writer:
+        with _stage("read", say) as note:
+            raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
+            table, user_ids, item_ids = assign_rows(raw)
+            note(f"{len(table):,} interactions")
+        with _stage("filter", say) as note:
+            table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), note)
+        with _stage("split", say) as note:
+            parts = _split(config, table, len(users), note)
+        with _stage("interactions", say):
+            _write_ids(writer, user_ids, users, item_ids, items)
+            _write_interactions(writer, parts, config.seed)
+        with _stage("graphs", say):
+            user_item, item_user = _write_graphs(writer, parts["train"], len(users), len(items))
+        with _stage("co-occurrence", say) as note:
+            left_out["popular_items"] = _write_cooccurrence(writer, config, user_item, item_user, note)
+        modalities = {}
+        for name, modality in raw.modalities.items():
+            with _stage(name, say) as note:
+                modalities[name] = write_features(writer, name, modality, item_ids, items)
+                note(f"{modalities[name].num_present:,} of {len(items):,} items")
+        with _stage("commit", say):
+            writer.commit(
+                num_users=len(users),
+                num_items=len(items),
+                num_interactions={name: len(part) for name, part in parts.items()},
+                modalities=modalities,
+                settings={"prepare": plain(config), "left_out": left_out},
+                sources={path.name: checksum(path) for path in raw.sources},
+            )
+    return output
+
+
+def _filter(
+    config: PrepareConfig, raw: RawData, table: InteractionTable, num_users: int, num_items: int, note: Say
+) -> tuple[InteractionTable, np.ndarray, np.ndarray, dict[str, int]]:
+    """The interactions that stay, sorted by (user, item); the old rows of the users and items that stay; counts."""
+    unique = drop_duplicates(table, num_users, num_items)
+    core = k_core(unique, config.k_core, num_users, num_items) if config.k_core else unique
+    left_out = {"duplicates": len(table) - len(unique), "k_core_interactions": len(unique) - len(core)}
+    users, items = np.arange(num_users), np.arange(num_items)
+    if config.k_core or not raw.ids_are_rows:
+        core, users, items = compact(core, num_users, num_items)
+    note(f"{len(users):,} users, {len(items):,} items, {len(core):,} interactions")
+    if left_out["duplicates"]:
+        note(f"dropped {left_out['duplicates']:,} duplicates")
+    if left_out["k_core_interactions"]:
+        note(f"dropped {left_out['k_core_interactions']:,} interactions outside the {config.k_core}-core")
+    return core, users, items, left_out
+
+
+def _split(config: PrepareConfig, table: InteractionTable, num_users: int, note: Say) -> dict[str, InteractionTable]:
+    codes = split(table, config.split, config.split_shares, num_users, config.seed)
+    parts = {name: table.take(codes == code) for name, code in SPLIT_CODES.items()}
+    note(", ".join(f"{name} {len(part):,}" for name, part in parts.items()))
+    num_cold = num_users - np.count_nonzero(np.bincount(parts["train"].users, minlength=num_users))
+    if num_cold:
+        note(f"{num_cold:,} users have no training interaction")
+    return parts
+
+
+def _write_ids(writer: StoreWriter, user_ids: IdTable, users: np.ndarray, item_ids: IdTable, items: np.ndarray) -> None:
+    for name, ids, rows in (("users", user_ids, users), ("items", item_ids, items)):
+        writer.append_rows(f"ids/{name}", {"id": ids.ids.gather(rows).to_arrow()})
+
+
+def _write_interactions(writer: StoreWriter, parts: dict[str, InteractionTable], seed: int) -> None:
+    """Training rows in one random order, so that every shard is a random sample; the others stay sorted."""
+    order = np.random.default_rng(seed).permutation(len(parts["train"]))
+    for name, part in {**parts, "train": parts["train"].take(order)}.items():
+        columns = {"user": part.users, "item": part.items}
+        if part.timestamps is not None:
+            columns["timestamp"] = part.timestamps
+        writer.append_rows(f"interactions/{name}", columns)
+
+
+def _write_graphs(
+    writer: StoreWriter, train: InteractionTable, num_users: int, num_items: int
+) -> tuple[ShardedCSR, ShardedCSR]:
+    user_item = csr_from_pairs(train.users, train.items, num_users, num_items)
+    item_user = csr_from_pairs(train.items, train.users, num_items, num_users)
+    for name, csr in (("user_item", user_item), ("item_user", item_user)):
+        offsets, neighbors = csr.offsets[0], csr.neighbors[0]
+        for start in range(0, csr.num_rows, writer.rows_per_shard):
+            part = offsets[start : start + writer.rows_per_shard + 1]
+            rows = pa.LargeListArray.from_arrays(part - part[0], neighbors[part[0] : part[-1]])
+            writer.append(f"graph/{name}", {"neighbors": rows})
+    return user_item, item_user
+
+
+def _write_cooccurrence(
+    writer: StoreWriter, config: PrepareConfig, user_item: ShardedCSR, item_user: ShardedCSR, note: Say
+) -> int:
+    """Writes the graph; returns how many items were too popular to be counted."""
+    num_edges = 0
+    for offsets, neighbors, counts in cooccurrence(
+        user_item,
+        item_user,
+        config.num_co_users,
+        rows_per_shard=config.rows_per_shard,
+        max_item_degree=config.max_item_degree,
+        num_threads=config.num_threads or len(os.sched_getaffinity(0)),
+    ):
+        columns = {"neighbors": neighbors, "counts": counts}
+        lists = {name: pa.LargeListArray.from_arrays(offsets, values) for name, values in columns.items()}
+        writer.append("graph/user_cooccurrence", lists)
+        num_edges += len(neighbors)
+    note(f"{num_edges:,} edges")
+    num_popular = 0
+    if config.max_item_degree is not None:
+        num_popular = int(np.count_nonzero(item_user.degrees() > config.max_item_degree))
+        note(f"{num_popular:,} items with more than {config.max_item_degree:,} users were not counted")
+    return num_popular
+
+
+@contextmanager
+def _stage(name: str, say: Say) -> Iterator[Say]:
+    notes: list[str] = []
+    start = time.perf_counter()
+    yield notes.append
+    say(f"{name:<14}{time.perf_counter() - start:7.2f} s   {'; '.join(notes)}".rstrip())

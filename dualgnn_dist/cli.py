@@ -1,0 +1,34 @@
+"""What the verbs share: one way to name a config and its overrides, one help page that fits a screen."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+
+def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
+    """A verb's parser; `example` is a whole command line."""
+    return argparse.ArgumentParser(
+        prog=f"python -m dualgnn_dist.{verb}",
+        description=summary,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_config(made: argparse.ArgumentParser, required: bool = True) -> None:
+    """Adds `--config FILE` and the overrides behind the options."""
+    made.add_argument("--config", metavar="FILE", required=required, help="one complete run as YAML, see configs/")
+    add_overrides(made)
+
+
+def add_overrides(made: argparse.ArgumentParser) -> None:
+    """Adds the overrides alone."""
+    made.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="override a value, e.g. optimizer.learning_rate=0.001"
+    )
+
+
+def parse(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parses options and overrides in any order."""
+    return made.parse_intermixed_args(arguments)

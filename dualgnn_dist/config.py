@@ -1,0 +1,327 @@
+"""One file is one complete run: YAML, overrides and defaults become one frozen, checked `RunConfig`.
+
+Every part's settings are a frozen dataclass beside the part. What is here says how they are put together, and what a model's
+name alone decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.loader import SamplerConfig
+from dualgnn_dist.metrics import METRICS
+from dualgnn_dist.models import MODELS
+from dualgnn_dist.strict import UserError, build, nearest, plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The store that is trained on.
+
+    Args:
+        store: its folder.
+        modalities: those that the model may read, in this order; null takes all that the store has.
+    """
+
+    store: str
+    modalities: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesConfig:
+    """Where embedding rows and their optimizer state lie.
+
+    Args:
+        device: `worker` is the worker's own device; `host` its main memory, for tables that a GPU cannot hold.
+    """
+
+    device: Literal["worker", "host"] = "worker"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam, for dense weights and table rows alike.
+
+    Args:
+        learning_rate: null takes the model's own.
+        rows: `catch_up` gives untouched rows the moment decay and the momentum that dense Adam would have given them, when
+            they are next read; `lazy` leaves them as they were.
+    """
+
+    learning_rate: float | None = None
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    rows: Literal["catch_up", "lazy"] = "catch_up"
+
+    def __post_init__(self) -> None:
+        if self.learning_rate is not None and self.learning_rate <= 0:
+            raise ValueError("learning_rate must be above 0")
+        if not (0 <= self.beta1 < 1 and 0 < self.beta2 < 1 and self.epsilon > 0):
+            raise ValueError("beta1 and beta2 must lie in [0, 1), beta2 and epsilon above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long to train, and on what to stop.
+
+    Args:
+        epochs: at the most.
+        eval_every: epochs between validation rankings.
+        patience: validation rankings without a better `metric` after which training stops; null never stops early.
+        metric: on the validation split, e.g. `recall@20`: higher is better.
+        precision: of the dense weights' forward pass; `bfloat16` is autocast.
+    """
+
+    epochs: int = 100
+    eval_every: int = 5
+    patience: int | None = 4
+    metric: str = "recall@20"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.eval_every) < 1 or (self.patience is not None and self.patience < 1):
+            raise ValueError("epochs, eval_every and patience must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Full ranking over all items but the user's earlier ones.
+
+    Args:
+        ks: list lengths.
+        ndcg_convention: `dualgnn` takes the ideal over the hits found, as the released DualGNN does; for comparisons.
+    """
+
+    ks: tuple[int, ...] = (5, 10, 20, 50)
+    ndcg_convention: Literal["standard", "dualgnn"] = "standard"
+
+    def __post_init__(self) -> None:
+        if not self.ks or min(self.ks) < 1:
+            raise ValueError("ks must be list lengths of at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesConfig:
+    """Workers and what each of them gets.
+
+    Args:
+        num_workers: Ray Train workers; [least, most] is elastic; 0 trains in this process without Ray.
+        use_gpu: one GPU a worker.
+        cpus_per_worker: CPUs that Ray sets aside, and threads of a worker's own kernels.
+        max_failures: worker failures after which the run goes on from the last checkpoint; -1 without limit.
+    """
+
+    num_workers: int | tuple[int, int] = 2
+    use_gpu: bool = False
+    cpus_per_worker: int = 1
+    max_failures: int = 2
+
+    def __post_init__(self) -> None:
+        workers = (self.num_workers,) if isinstance(self.num_workers, int) else self.num_workers
+        if min(workers) < (0 if len(workers) == 1 else 1) or list(workers) != sorted(workers):
+            raise ValueError("num_workers must be 0 or more, or [least, most] with 1 <= least <= most")
+        if self.cpus_per_worker < 1:
+            raise ValueError("cpus_per_worker must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """What survives a crash, beside the best state, which is always kept.
+
+    Args:
+        every_steps: also saves within an epoch, after so many steps; null saves at each validation only.
+    """
+
+    every_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.every_steps is not None and self.every_steps < 1:
+            raise ValueError("every_steps must be at least 1, or null")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSection:
+    """The run's name, its place and its seed.
+
+    Args:
+        name: a new folder under `output`.
+        seed: of first values, order, negatives and neighbours.
+    """
+
+    name: str
+    output: str = "runs"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"name {self.name!r} must be a plain folder name")
+        if self.seed < 0:
+            raise ValueError("seed must not be negative")
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the run goes."""
+        return Path(self.output) / self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection:
+    """Which model, and its own settings (the `Config` of its class)."""
+
+    name: str
+    settings: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A complete run. Every section but `prepare` is complete too: nothing is decided later."""
+
+    data: DataConfig
+    model: ModelSection
+    sampler: SamplerConfig
+    tables: TablesConfig
+    optimizer: OptimizerConfig
+    train: TrainConfig
+    evaluation: EvaluationConfig
+    resources: ResourcesConfig
+    checkpoint: CheckpointConfig
+    run: RunSection
+    prepare: PrepareConfig | None = None
+
+    def with_absolute_paths(self) -> RunConfig:
+        """The same run with paths that hold on workers, whose working directories are their own."""
+        data = dataclasses.replace(self.data, store=str(Path(self.data.store).absolute()))
+        run = dataclasses.replace(self.run, output=str(Path(self.run.output).absolute()))
+        return dataclasses.replace(self, data=data, run=run)
+
+    def to_yaml(self) -> str:
+        """The YAML that loads as this config."""
+        values = plain(self)
+        values["model"] = {"name": self.model.name, **plain(self.model.settings)}
+        return yaml.safe_dump(values, sort_keys=False)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run that a YAML file and `section.key=value` overrides describe.
+
+    Raises:
+        UserError: the file is missing or no YAML; a key is unknown, missing or of the wrong type.
+    """
+    values = read_values(path, overrides)
+    name = values["model"]["name"]
+    sections = {field.name: field for field in dataclasses.fields(RunConfig)}
+    for section in values:
+        if section not in sections:
+            raise UserError(f"unknown config section {section!r}{nearest(section, sections)}")
+    if "run" not in values:
+        values["run"] = {"name": name}
+    model = {key: value for key, value in values.pop("model").items() if key != "name"}
+    built = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
+    for section, cls in _SECTIONS.items():
+        if section != "prepare" or values.get("prepare") is not None:
+            built[section] = build(cls, values.get(section), section)
+    optimizer = built["optimizer"]
+    if optimizer.learning_rate is None:
+        built["optimizer"] = dataclasses.replace(optimizer, learning_rate=MODELS[name].learning_rate)
+    _check_metric(built["train"].metric, built["evaluation"].ks)
+    return RunConfig(**built)
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The sections as mappings, before they are checked: the file, then what it says for the model, then the overrides.
+
+    The file's `for_model` maps a model's name to values that go with that model; settings in its `model` section belong
+    to the model it names. So another `model.name` alone leaves nothing behind that was meant for the first.
+    """
+    values = _read_yaml(path)
+    changes = [_parse_override(override) for override in overrides]
+    by_model = values.pop("for_model", None) or {}
+    model = values.setdefault("model", {})
+    if not isinstance(model, dict):
+        raise UserError(f"config section 'model' must be a mapping with a name, not {model!r}")
+    name = next((value for keys, value in reversed(changes) if keys == ["model", "name"]), model.get("name"))
+    for known in [name, *by_model]:
+        if known not in MODELS:
+            raise UserError(f"unknown model {known!r}{nearest(str(known), MODELS)}")
+    if model.get("name") != name:
+        values["model"] = {"name": name}
+    for dotted, value in (by_model.get(name) or {}).items():
+        _set(values, dotted.split("."), value)
+    for keys, value in changes:
+        _set(values, keys, value)
+    return values
+
+
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        found = ", ".join(sorted(str(other) for other in Path(path).parent.glob("*.yaml"))) or "none"
+        raise UserError(f"no config file {str(path)!r}; YAML files in that folder: {found}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"config file {str(path)!r} cannot be read as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"config file {str(path)!r} must hold sections (data:, model:, ..), not {type(values).__name__}")
+    return values
+
+
+def _parse_override(override: str) -> tuple[list[str], Any]:
+    dotted, equals, text = override.partition("=")
+    if not equals or "." not in dotted:
+        raise UserError(f"override {override!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
+    try:
+        return dotted.split("."), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"the value of override {override!r} cannot be read: {error}") from error
+
+
+def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for position, key in enumerate(keys[:-1]):
+        if not isinstance(values.get(key), Mapping):
+            if values.get(key) is not None:
+                raise UserError(f"{'.'.join(keys[: position + 1])} is a value, not a section, so it has no {keys[-1]!r}")
+            values[key] = {}
+        values = values[key]
+    values[keys[-1]] = value
+
+
+def _check_metric(metric: str, ks: Sequence[int]) -> None:
+    known = [f"{name}@{k}" for name in METRICS for k in ks]
+    if metric not in known:
+        raise UserError(f"train.metric={metric!r} is not among the metrics{nearest(metric, known)}")
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "sampler": SamplerConfig,
+    "tables": TablesConfig,
+    "optimizer": OptimizerConfig,
+    "train": TrainConfig,
+    "evaluation": EvaluationConfig,
+    "resources": ResourcesConfig,
+    "checkpoint": CheckpointConfig,
+    "run": RunSection,
+    "prepare": PrepareConfig,
+}
+
+
+def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tuple[PrepareConfig, str | None]:
+    """The `prepare` section alone, with or without a file, and where the file wants the store.
+
+    Raises:
+        UserError: there is nothing to prepare, or what `build` refuses.
+    """
+    values: dict[str, Any] = _read_yaml(path) if path is not None else {}
+    for override in overrides:
+        _set(values, *_parse_override(override))
+    if not values.get("prepare"):
+        raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
+    return build(PrepareConfig, values["prepare"], "prepare"), (values.get("data") or {}).get("store")

@@ -1,0 +1,62 @@
+"""`python -m dualgnn_dist.evaluate`: a finished run's checkpoint, represented exactly and ranked again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from dualgnn_dist import cli
+from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.evaluation import evaluate
+from dualgnn_dist.inference import infer
+from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.run_folder import CONFIG, METRICS
+from dualgnn_dist.state import make_state
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.strict import UserError, run_program
+from dualgnn_dist.train import show
+from dualgnn_dist.trainer import best_checkpoint
+from dualgnn_dist.world import World
+
+
+def evaluate_on_worker(config: RunConfig, world: World, split: str) -> dict[str, float]:
+    """The split's metrics of the run's best checkpoint. Every worker must call it."""
+    torch.set_num_threads(world.num_threads)
+    store = Store.open(config.data.store)
+    state = make_state(config, store, world)
+    state.load(best_checkpoint(config.run.folder), world)
+    representations = infer(state.model, state.tables, store, world)
+    settings = config.evaluation
+    return evaluate(representations, store, split, settings.ks, settings.ndcg_convention, world)  # type: ignore[arg-type]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    made = cli.parser(
+        "evaluate",
+        "Rank a run's best checkpoint again, on any number of workers.",
+        "python -m dualgnn_dist.evaluate --run runs/quickstart --split valid resources.num_workers=1",
+    )
+    made.add_argument("--run", metavar="DIR", required=True, help="the folder of a finished run")
+    made.add_argument("--split", choices=["valid", "test"], default="test", help="what is held out (default: test)")
+    cli.add_overrides(made)
+    options = cli.parse(made, arguments)
+    run = Path(options.run).absolute()
+    if not (run / METRICS).is_file():
+        raise UserError(f"{run} is no finished run: it has no {METRICS}; finish it with `train --resume`")
+    config = load(run / CONFIG, options.overrides)
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, output=str(run.parent), name=run.name))
+    if config.resources.num_workers == 0:
+        values = evaluate_on_worker(config, in_process.here(config), options.split)
+    else:
+        values = ray_train.run_on_workers(config, evaluate_on_worker, options.split)
+    written = json.loads((run / METRICS).read_text())
+    show(run, {**written, "test": values}, options.split)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,88 @@
+"""What one worker does from its first line to its last, under whatever started it."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dualgnn_dist import __version__, export
+from dualgnn_dist.config import RunConfig
+from dualgnn_dist.run_folder import REPRESENTATIONS, RunFolder
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.trainer import Outcome, Report, Trainer, Wrap, ddp, latest_checkpoint, silent
+from dualgnn_dist.world import World
+
+_VERSIONS_OF = ("torch", "ray", "pyarrow", "numpy", "numba")
+
+
+def run_worker(config: RunConfig, world: World, resume: bool, report: Report = silent, wrap: Wrap = ddp) -> None:
+    """Trains, and writes what the run found out into its folder. Every worker must call it.
+
+    Args:
+        resume: go on from the newest checkpoint of the run's folder, if there is one.
+    """
+    started = time.perf_counter()
+    torch.set_num_threads(world.num_threads)
+    store = Store.open(config.data.store)
+    trainer = Trainer(config, store, world, report, wrap)
+    checkpoint = latest_checkpoint(config.run.folder) if resume else None
+    if checkpoint is not None:
+        trainer.resume(checkpoint)
+    outcome = trainer.fit()
+    _export(config.run.folder, outcome, store, world)
+    peaks = world.gather_rows(torch.tensor([_peak_memory_bytes()], device=world.device))
+    summary = {
+        **_results(outcome),
+        "seconds": {**outcome.progress.seconds, "total": time.perf_counter() - started},
+        "peak_memory_bytes": [int(peak) for peak in peaks],
+        "num_workers": world.size,
+        "model": config.model.name,
+        "seed": config.run.seed,
+        "ndcg_convention": config.evaluation.ndcg_convention,
+        "store": {"path": str(store.path), "fingerprint": store.manifest.fingerprint},
+        "versions": versions(),
+    }
+    folder = RunFolder(config.run.folder, world.is_main)
+    folder.write_metrics(summary)
+    folder.close()
+
+
+def versions() -> dict[str, str]:
+    """Of this program and of what decides its numbers."""
+    found = {"dualgnn_dist": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    return {**found, **{name: version(name) for name in _VERSIONS_OF}}
+
+
+def _results(outcome: Outcome) -> Mapping[str, Any]:
+    progress = outcome.progress
+    return {
+        "validation": progress.validation,
+        "test": outcome.test,
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+    }
+
+
+def _export(run: Path, outcome: Outcome, store: Store, world: World) -> None:
+    """Every worker writes its users, rank 0 the items."""
+    found = outcome.representations
+    folder = run / REPRESENTATIONS
+    rows = found.user_rows.numpy()
+    name = f"users-{world.rank:05d}-of-{world.size:05d}.arrow"
+    export.write(folder / name, rows, store.ids("users", rows), found.users.cpu().numpy())
+    if world.is_main:
+        rows = torch.arange(len(found.items)).numpy()
+        export.write(folder / "items.arrow", rows, store.ids("items", rows), found.items.cpu().numpy())
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,20 @@
+"""One worker, this process, no Ray: for debugging, with every breakpoint where it was set."""
+
+from __future__ import annotations
+
+import torch
+
+from dualgnn_dist.config import RunConfig
+from dualgnn_dist.job import run_worker
+from dualgnn_dist.world import World
+
+
+def here(config: RunConfig) -> World:
+    """This process as the only worker."""
+    device = torch.device("cuda" if config.resources.use_gpu else "cpu")
+    return World(device=device, num_threads=config.resources.cpus_per_worker)
+
+
+def launch(config: RunConfig, resume: bool) -> None:
+    """Runs the job here."""
+    run_worker(config, here(config), resume)

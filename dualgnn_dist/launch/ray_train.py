@@ -1,0 +1,124 @@
+"""The job under Ray Train: a `TorchTrainer` whose workers each run `job.run_worker`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from dualgnn_dist.config import RunConfig
+from dualgnn_dist.job import run_worker
+from dualgnn_dist.strict import UserError
+from dualgnn_dist.world import World
+
+WorkerFunction = Callable[[RunConfig, World, Any], Any]
+
+
+def launch(config: RunConfig, resume: bool) -> None:
+    """Runs the job on the workers that the config asks for and waits for them.
+
+    Connects to the cluster of `RAY_ADDRESS` (as `ray job submit` sets it), or starts a local one with its dashboard on the
+    loopback address: the dashboard stays on because Ray Train's controller asks the State API behind it.
+
+    Raises:
+        UserError: what a worker refused, or a local machine with too few CPUs or GPUs.
+    """
+    run_on_workers(config, _train, resume)
+
+
+def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
+    """Runs `function(config, world, argument)` on every worker; returns what rank 0 returned."""
+    was_running = ray.is_initialized()
+    ray.init(ignore_reinit_error=True, logging_level="warning")
+    try:
+        _check_resources(config)
+        return _fit(config, function, argument)
+    finally:
+        if not was_running:
+            ray.shutdown()
+
+
+def _fit(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
+    resources = config.resources
+    per_worker = {"CPU": float(resources.cpus_per_worker), **({"GPU": 1.0} if resources.use_gpu else {})}
+    storage = config.run.folder.absolute() / "ray"
+    # Ray continues a run whose name it finds. Each start is a run of its own here: what is resumed is our checkpoint.
+    name = f"start-{len(list(storage.glob('start-*'))):03d}"
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"config": config, "function": function, "argument": argument},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=per_worker
+        ),
+        torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
+        run_config=ray.train.RunConfig(
+            name=name,
+            storage_path=str(storage),
+            failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
+        ),
+    )
+    try:
+        return trainer.fit().return_value
+    except ray.train.TrainingFailedError as error:
+        raise _as_user_error(error) from error
+
+
+def _worker(arguments: dict[str, Any]) -> Any:
+    """What Ray Train runs on every worker."""
+    context = ray.train.get_context()
+    config: RunConfig = arguments["config"]
+    world = World(
+        rank=context.get_world_rank(),
+        size=context.get_world_size(),
+        device=ray.train.torch.get_device(),
+        num_threads=config.resources.cpus_per_worker,
+    )
+    return arguments["function"](config, world, arguments["argument"])
+
+
+def _train(config: RunConfig, world: World, resume: bool) -> None:
+    # After a failure Ray starts the workers again and hands out the last reported checkpoint; the newest one on disk is
+    # that one or, if the failure came between writing and reporting, a newer one.
+    resume = resume or ray.train.get_checkpoint() is not None
+    run_worker(config, world, resume, _report, ray.train.torch.prepare_model)
+
+
+def _report(metrics: Mapping[str, Any], folder: Path) -> None:
+    """Tells Ray of a checkpoint. It already lies where every worker sees it, so nothing is copied."""
+    ray.train.report(
+        dict(metrics),
+        checkpoint=ray.train.Checkpoint.from_directory(str(folder.absolute())),
+        checkpoint_upload_mode=ray.train.CheckpointUploadMode.NO_UPLOAD,
+    )
+
+
+def _check_resources(config: RunConfig) -> None:
+    """Refuses what one machine can never give: Ray would wait for it without end. A cluster of several may still grow."""
+    if len(ray.nodes()) > 1:
+        return
+    resources = config.resources
+    least = resources.num_workers if isinstance(resources.num_workers, int) else resources.num_workers[0]
+    for kind, number in {"CPU": least * resources.cpus_per_worker, "GPU": least * int(resources.use_gpu)}.items():
+        there = ray.cluster_resources().get(kind, 0)
+        if number > there:
+            raise UserError(
+                f"{least} workers need {number} {kind}s and this machine has {there:g}; lower resources.num_workers or "
+                "resources.cpus_per_worker, or connect to a cluster with RAY_ADDRESS"
+            )
+
+
+def _as_user_error(error: Exception) -> Exception:
+    """The first `UserError` among the causes, or the error itself."""
+    failures = [error, *getattr(error, "worker_failures", {}).values()]
+    for failure in failures:
+        cause: BaseException | None = failure
+        while cause is not None:
+            if isinstance(cause, UserError):
+                return UserError(str(cause))
+            cause = getattr(cause, "cause", None) or cause.__cause__
+    return error

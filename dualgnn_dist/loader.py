@@ -1,0 +1,171 @@
+"""Steps 1 to 5 of a mini-batch: (epoch, step) -> `Batch`, made ahead of time by threads.
+
+A batch is a pure function of the store, the settings, the seed, (epoch, step) and this worker's place. So nothing here has
+a state to save, and training resumes by naming the next step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import torch
+
+from dualgnn_dist.models import Recommender
+from dualgnn_dist.sampling import order
+from dualgnn_dist.sampling.co_users import CoUserRows, sample_co_users
+from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
+from dualgnn_dist.sampling.hash import HOPS, key
+from dualgnn_dist.sampling.negatives import sample_negatives
+from dualgnn_dist.sampling.neighbors import Backend, NeighborSampler, Seeds, parse_fanouts
+from dualgnn_dist.sampling.transpose import sparse_rows
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.types import Batch, Feature, SparseRows, pin
+from dualgnn_dist.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerConfig:
+    """How mini-batches are made.
+
+    Args:
+        batch_size: interactions of a step over ALL workers; the training does not depend on their number.
+        fanouts: neighbours drawn at hop 1, 2, ..; the last repeats where a model has more hops. `all` is exact.
+        co_users: co-users drawn for each user of a batch, or `all` that the model reads.
+        backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
+        threads: that make batches ahead, for each worker.
+        prefetch: batches that may wait, for each worker.
+        exclude_positives: whether a batch's own positive edges are left out of its sampled graph.
+    """
+
+    batch_size: int = 2048
+    fanouts: tuple[int, ...] | Literal["all"] = (10, 5)
+    co_users: int | Literal["all"] = 4
+    backend: Backend = "auto"
+    threads: int = 1
+    prefetch: int = 4
+    exclude_positives: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.threads, self.prefetch) < 1:
+            raise ValueError("batch_size, threads and prefetch must be at least 1")
+        if self.fanouts != "all" and (not self.fanouts or min(self.fanouts) < 1):
+            raise ValueError(f"fanouts must be numbers of at least 1, or 'all', not {self.fanouts!r}")
+        if self.co_users != "all" and self.co_users < 1:
+            raise ValueError("co_users must be at least 1, or 'all'; model.max_co_users=0 leaves co-users out")
+
+
+class Loader:
+    """This worker's batches.
+
+    Args:
+        seed: of the whole run; the same on every worker.
+    """
+
+    def __init__(self, store: Store, model: Recommender, config: SamplerConfig, seed: int, world: World) -> None:
+        self._store, self._config, self._seed, self._world = store, config, seed, world
+        self._interactions = store.interactions("train")
+        self._co_users = model.co_users
+        self._features = {name: store.features(name) for name in model.modalities}
+        fanouts = parse_fanouts(config.fanouts, model.num_hops)
+        self._sampler = NeighborSampler(store.user_item, store.item_user, fanouts, config.backend)
+        self.num_steps = order.num_steps(len(self._interactions.users), config.batch_size)
+        self.waiting_seconds = 0.0
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch in order. Time spent waiting for them adds up in `waiting_seconds`."""
+        steps = iter(range(first_step, self.num_steps))
+        with ThreadPoolExecutor(self._config.threads, thread_name_prefix="loader") as threads:
+            ahead: deque[Future[Batch]] = deque(
+                threads.submit(self.batch, epoch, step) for step in islice(steps, self._config.prefetch)
+            )
+            try:
+                while ahead:
+                    started = time.perf_counter()
+                    batch = ahead.popleft().result()
+                    self.waiting_seconds += time.perf_counter() - started
+                    ahead.extend(threads.submit(self.batch, epoch, step) for step in islice(steps, 1))
+                    yield batch
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """This worker's slice of global batch `step` of `epoch`; it may be empty at the end of an epoch."""
+        total, size = len(self._interactions.users), self._config.batch_size
+        slots, indices = order.batch_slice(
+            total, size, self._seed, epoch, step, self._world.rank, self._world.size
+        )
+        users, positives = self._interactions.users.take(indices), self._interactions.items.take(indices)
+        num_items = self._store.manifest.num_items
+        negatives = sample_negatives(self._store.user_item, users, slots, num_items, self._seed, epoch, step)
+
+        step_key = key(self._seed, epoch, step, HOPS)
+        batch_users, user_positions = np.unique(users, return_inverse=True)
+        batch_items, item_positions = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
+        co_rows = self._draw_co_users(batch_users, step_key)
+        seed_users = batch_users
+        if co_rows is not None:
+            seed_users = np.concatenate([batch_users, np.setdiff1d(co_rows.neighbors, batch_users)])
+        excluded = self._exclude(user_positions, positives, item_positions[: len(users)], users)
+        subgraph = self._sampler.sample(Seeds(seed_users, batch_items, *excluded), step_key)
+        made = Batch(
+            torch.from_numpy(user_positions),
+            torch.from_numpy(item_positions[: len(users)]),
+            torch.from_numpy(item_positions[len(users) :]),
+            subgraph,
+            None if co_rows is None else _co_user_matrix(co_rows, seed_users),
+            gather_features(self._features, subgraph.items.numpy()),
+            min(size, total - step * size),
+        )
+        return pin(made) if self._world.device.type == "cuda" else made
+
+    def _draw_co_users(self, users: np.ndarray, step_key: int) -> CoUserRows | None:
+        if self._co_users is None:
+            return None
+        num_drawn = -1 if self._config.co_users == "all" else self._config.co_users
+        graph, settings = self._store.user_cooccurrence, self._co_users
+        return sample_co_users(graph, users, settings.max_neighbors, settings.weighting, num_drawn, step_key)
+
+    def _exclude(
+        self, user_positions: np.ndarray, positives: np.ndarray, item_positions: np.ndarray, users: np.ndarray
+    ) -> tuple[Excluded, Excluded]:
+        if not self._config.exclude_positives:
+            return NOTHING_EXCLUDED, NOTHING_EXCLUDED
+        return _edges_by_row(user_positions, positives), _edges_by_row(item_positions, users)
+
+
+def gather_features(columns: Mapping[str, object], items: np.ndarray) -> dict[str, Feature]:
+    """Step 5: the contents of int32 `items` [i], by modality."""
+    return {name: _gather(column, items) for name, column in columns.items()}
+
+
+def _gather(column: object, items: np.ndarray) -> Feature:
+    *content, present = column.gather(items)  # type: ignore[attr-defined]
+    content = [torch.from_numpy(array) for array in content]
+    if len(content) == 1:
+        return Feature(torch.from_numpy(present), values=content[0])
+    return Feature(torch.from_numpy(present), offsets=content[0], tokens=content[1].long())
+
+
+def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:
+    by_id = np.argsort(seed_users)
+    positions = by_id[np.searchsorted(seed_users, rows.neighbors, sorter=by_id)].astype(np.int32)
+    return sparse_rows(rows.offsets, positions, len(seed_users), rows.weights)
+
+
+def _edges_by_row(positions: np.ndarray, neighbors: np.ndarray) -> Excluded:
+    """(position of the row, neighbour) pairs as rows of sorted neighbours. Pairs are distinct: a store has no duplicates."""
+    by_row = np.lexsort((neighbors, positions))
+    offsets = np.zeros(int(positions.max(initial=-1)) + 2, dtype=np.int64)
+    np.cumsum(np.bincount(positions, minlength=len(offsets) - 1), out=offsets[1:])
+    return Excluded(offsets, neighbors[by_row].astype(np.int32))
+
+
+__all__: Sequence[str] = ["Loader", "SamplerConfig", "gather_features"]

@@ -1,0 +1,112 @@
+"""DualGNN: one propagation a modality, personal weights of the modalities, preferences smoothed over co-users.
+
+Wang, Wei, Yin, Wu, Song, Nie, "DualGNN: Dual Graph Neural Network for Multimedia Recommendation", IEEE Transactions on
+Multimedia 25 (2023) 1074-1084. The propagations of all M modalities share one structure and are one product of width M d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dualgnn_dist.models.losses import bpr_base_2, mean_square
+from dualgnn_dist.models.contract import CoUsers, Recommender, Rows, Weighting
+from dualgnn_dist.models.layers import ItemTower
+from dualgnn_dist.parts import TablePart, softmax_of_xavier_normal, xavier_normal
+from dualgnn_dist.strict import UserError
+from dualgnn_dist.types import Feature, Sizes
+
+Fusion = Literal["weighted_sum", "mean", "max", "concat_mlp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualGNNConfig:
+    """DualGNN's own settings; the published values are the defaults.
+
+    Args:
+        width: d of each modality.
+        num_layers: of single-modal propagation.
+        fusion: how a user's modalities become one vector.
+        max_co_users: K, the heaviest co-users that are aggregated; 0 leaves the co-occurrence graph out.
+        neighbor_weighting: how co-users are weighed by their counts.
+        regularization: lambda, of the batch users' preferences and fusion weights.
+    """
+
+    width: int = 64
+    num_layers: int = 2
+    fusion: Fusion = "weighted_sum"
+    max_co_users: int = 40
+    neighbor_weighting: Weighting = "softmax"
+    regularization: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.num_layers < 0 or self.max_co_users < 0 or self.regularization < 0:
+            raise ValueError("width must be at least 1; num_layers, max_co_users and regularization not negative")
+
+
+class DualGNN(Recommender):
+    """See `models.md` for the formulas. Legend: M modalities, d width; a node's layer is [M d], modality after modality.
+
+    Raises:
+        UserError: the store has no modality.
+    """
+
+    Config = DualGNNConfig
+    learning_rate = 1e-4
+    config: DualGNNConfig
+
+    def __init__(self, config: DualGNNConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        if not sizes.modalities:
+            raise UserError(
+                "model dualgnn reads item content and this data has no modality; name some under prepare.modalities, "
+                "or use a model of interactions alone: model.name=lightgcn"
+            )
+        self.modalities = tuple(sizes.modalities)
+        self.num_hops = config.num_layers
+        self.user_parts = {
+            f"preference_{name}": TablePart(config.width, xavier_normal) for name in self.modalities
+        }
+        if config.fusion != "mean":  # the mean has no weights: a parameter that no loss reaches is not made
+            self.user_parts["fusion"] = TablePart(len(self.modalities), softmax_of_xavier_normal)
+        if config.max_co_users > 0:
+            self.co_users = CoUsers(config.max_co_users, config.neighbor_weighting)
+        self.towers = nn.ModuleDict({name: ItemTower(sizes.modalities[name], config.width) for name in self.modalities})
+        if config.fusion == "concat_mlp":
+            self.mix = nn.Linear(len(self.modalities) * config.width, config.width)
+
+    def user_inputs(self, rows: Rows) -> Tensor:
+        """`x_m(u) = normalize(P_m[u])`, [u, M d]."""
+        return torch.cat([functional.normalize(rows[f"preference_{name}"]) for name in self.modalities], dim=1)
+
+    def item_inputs(self, rows: Rows, features: Mapping[str, Feature]) -> Tensor:
+        """`x_m(i) = normalize(f_m(feature))`, zero where the item misses m, [i, M d]."""
+        return torch.cat([self.towers[name](features[name]) for name in self.modalities], dim=1)
+
+    def readout_users(self, layers: list[Tensor], rows: Rows) -> Tensor:
+        """`g(u)`, [u, d]: the sum of the layers, then the user's fusion of its modalities."""
+        by_modality = self._by_modality(layers)
+        if self.config.fusion == "mean":
+            return by_modality.mean(1)
+        weighted = by_modality * rows["fusion"].unsqueeze(2)
+        if self.config.fusion == "max":
+            return weighted.amax(1)
+        return self.mix(weighted.flatten(1)) if self.config.fusion == "concat_mlp" else weighted.sum(1)
+
+    def readout_items(self, layers: list[Tensor], rows: Rows) -> Tensor:
+        """`z(i)`, [i, d]: the sum over layers and modalities."""
+        return self._by_modality(layers).sum(1)
+
+    def loss(self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows) -> Tensor:
+        """BPR to base 2, plus lambda times the mean squares of the user's preferences and fusion weights."""
+        penalty = torch.stack([mean_square(part) for part in users.values()]).sum(0)
+        return bpr_base_2(positive_scores, negative_scores) + self.config.regularization * penalty
+
+    def _by_modality(self, layers: list[Tensor]) -> Tensor:
+        """The sum over layers, [n, M, d]."""
+        return torch.stack(layers).sum(0).view(len(layers[0]), len(self.modalities), self.config.width)

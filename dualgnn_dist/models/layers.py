@@ -1,0 +1,93 @@
+"""What the models are made of: sums over neighbours, item content to vectors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dualgnn_dist.types import Feature, Modality, SparseRows
+
+
+def neighbor_sum(rows: SparseRows, x: Tensor) -> Tensor:
+    """`A x`: for each row of A the (weighted) sum of its sources' rows.
+
+    Args:
+        rows: A, [T, S].
+        x: [S, D].
+
+    Returns:
+        [T, D], in x's dtype; float32 where that is half precision.
+    """
+    with torch.autocast(x.device.type, enabled=False):  # no sparse product in half precision on every device
+        return _NeighborSum.apply(x.float() if x.dtype in (torch.bfloat16, torch.float16) else x, rows)
+
+
+class _NeighborSum(torch.autograd.Function):
+    """One sparse product forward, one with the transpose backward; nothing of size E x D is ever made."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: SparseRows) -> Tensor:
+        ctx.rows = rows
+        return _product(rows.offsets, rows.sources, rows.values, rows.shape, x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        rows: SparseRows = ctx.rows
+        shape = rows.shape[::-1]
+        gradient = gradient.contiguous()
+        return _product(
+            rows.transposed_offsets, rows.transposed_targets, rows.transposed_values, shape, gradient
+        ), None
+
+
+def _product(offsets: Tensor, sources: Tensor, values: Tensor | None, shape: tuple[int, int], x: Tensor) -> Tensor:
+    if len(sources) == 0:  # the sparse kernels refuse a matrix without entries
+        return x.new_zeros(shape[0], x.shape[1])
+    values = x.new_ones(len(sources)) if values is None else values.to(x.dtype)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        matrix = torch.sparse_csr_tensor(offsets, sources, values, shape, check_invariants=False)
+    return matrix @ x
+
+
+class ItemTower(nn.Module):
+    """One modality of items to a unit vector: `normalize(f(feature))`, zero where the item misses the modality.
+
+    f is linear, leaky ReLU, linear: `D -> 4 d -> d`. Tokens are first averaged over a learned word embedding.
+
+    Args:
+        width: d. Also the width of a word's embedding.
+    """
+
+    def __init__(self, modality: Modality, width: int) -> None:
+        super().__init__()
+        self.words = nn.EmbeddingBag(modality.dimension, width, mode="mean") if modality.kind == "tokens" else None
+        if self.words is not None:
+            nn.init.xavier_normal_(self.words.weight)
+        input_width = width if modality.kind == "tokens" else modality.dimension
+        self.map = nn.Sequential(nn.Linear(input_width, 4 * width), nn.LeakyReLU(0.01), nn.Linear(4 * width, width))
+
+    def forward(self, feature: Feature) -> Tensor:
+        """[i, d] of the i items in `feature`."""
+        if self.words is None:
+            assert feature.values is not None
+            content = feature.values
+        else:
+            content = self.words(feature.tokens, feature.offsets[:-1])  # type: ignore[index]
+        return functional.normalize(self.map(content)) * feature.present.unsqueeze(1)
+
+
+def transpose(rows: SparseRows) -> SparseRows:
+    """The transposed matrix; nothing is copied."""
+    return SparseRows(
+        rows.transposed_offsets,
+        rows.transposed_targets,
+        rows.offsets,
+        rows.sources,
+        rows.transposed_values,
+        rows.values,
+    )

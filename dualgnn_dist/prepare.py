@@ -1,0 +1,73 @@
+"""`python -m dualgnn_dist.prepare`: raw data to a store."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from dualgnn_dist import cli
+from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.build.pipeline import prepare
+from dualgnn_dist.config import RunConfig, load_prepare
+from dualgnn_dist.progress import say
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.strict import UserError, plain, run_program
+
+_DO_NOT_CHANGE_A_STORE = ("num_threads", "overwrite")
+
+
+def ensure_store(config: RunConfig) -> Store:
+    """Opens the config's store; where there is none and the config says how, makes it first.
+
+    Raises:
+        UserError: no store and no `prepare` section, or a store that was made with other settings.
+    """
+    path = Path(config.data.store)
+    if not path.exists():
+        if config.prepare is None:
+            raise UserError(f"there is no store at {path}, and the config has no prepare section that says how to make it")
+        say(f"preparing {path}")
+        prepare(config.prepare, path, say)
+    store = Store.open(path)
+    if config.prepare is not None:
+        _check_settings(store, config.prepare)
+    return store
+
+
+def _check_settings(store: Store, config: PrepareConfig) -> None:
+    """A store made from something else than the config says would give numbers under a wrong name."""
+    made, asked = store.manifest.settings["prepare"], plain(config)
+    for key, value in asked.items():
+        if key not in (*_DO_NOT_CHANGE_A_STORE, "input") and made.get(key) != value:
+            raise UserError(
+                f"the store {store.path} was made with prepare.{key}={made.get(key)!r}, the config says {value!r}; "
+                "point data.store to another folder, or make it again with `prepare --overwrite`"
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    made = cli.parser(
+        "prepare",
+        "Make an Arrow store from raw data: interactions, graphs, co-occurrence, item features.",
+        "python -m dualgnn_dist.prepare --output stores/mine prepare.format=table prepare.input=mine "
+        "prepare.split=random",
+    )
+    cli.add_config(made, required=False)
+    made.add_argument("--output", metavar="STORE", help="the store's folder; default: the config's data.store")
+    made.add_argument("--overwrite", action="store_true", help="replace the store if there is one")
+    options = cli.parse(made, arguments)
+    config, output = load_prepare(options.config, options.overrides)
+    path = options.output or output
+    if path is None:
+        raise UserError("where to? name the store's folder with --output, or in the config under data.store")
+    config = dataclasses.replace(config, overwrite=config.overwrite or options.overwrite)
+    prepare(config, Path(path), say)
+    manifest = Store.open(path).manifest
+    counts = ", ".join(f"{split} {count:,}" for split, count in manifest.num_interactions.items())
+    say(f"store: {path}  ({manifest.num_users:,} users, {manifest.num_items:,} items; {counts})")
+
+
+if __name__ == "__main__":
+    run_program(main)

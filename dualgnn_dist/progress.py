@@ -1,0 +1,59 @@
+"""What the screen says while a run goes on: whole lines, a few seconds apart, readable in a terminal and in a job's log alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Say = Callable[[str], None]
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def say(line: str) -> None:
+    """Prints a line at once, so that a log that is followed shows it."""
+    print(line, flush=True)
+
+
+def nothing(line: str) -> None:
+    """Says nothing: for ranks other than 0."""
+
+
+def duration(seconds: float) -> str:
+    """`12 s`, `3:05`, `2:03:05`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class StepProgress:
+    """Lines about the steps of a run.
+
+    Args:
+        total_steps: of the whole run, epochs times steps.
+        done_steps: those done before (a resumed run).
+    """
+
+    def __init__(self, say: Say, total_steps: int, done_steps: int) -> None:
+        self._say, self._total, self._first = say, total_steps, done_steps
+        self._started = self._last = time.perf_counter()
+
+    def step(self, label: str, done_steps: int, loss: Callable[[], float], rate: float, waiting: float) -> None:
+        """Says where the run is if the last line is some seconds old.
+
+        Args:
+            loss: called only when the line is said: it waits for the device.
+            rate: interactions a second.
+            waiting: share of the time that went into waiting for batches.
+        """
+        now = time.perf_counter()
+        if now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        left = (now - self._started) / max(done_steps - self._first, 1) * (self._total - done_steps)
+        self._say(
+            f"{label}  loss {loss():.4f}  {rate:,.0f} interactions/s  waiting for batches {waiting:.0%}  "
+            f"at most {duration(left)} left"
+        )

@@ -1,0 +1,1 @@
+"""Sampling of batches: pure functions of (seed, epoch, step, slot)."""

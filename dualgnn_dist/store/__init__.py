@@ -1,0 +1,7 @@
+"""The Arrow store: an immutable folder of memory-mapped shards, opened in milliseconds whatever its size.
+
+schema   what the manifest says
+writer   shards into a hidden folder, the manifest last, one rename
+arrays   columns over shards: numbers and features
+reader   `Store`: graphs, interactions, held-out items, features and ids of a folder
+"""

@@ -1,0 +1,143 @@
+"""Columns over memory-mapped shards: numbers by position, and item features by row, read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.store.schema import ModalityInfo
+from dualgnn_dist.strict import UserError
+
+
+def map_shard(path: Path) -> pa.RecordBatch:
+    """The one record batch of a shard, as views on the mapped file.
+
+    Raises:
+        UserError: the file is not what the writer wrote.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:  # the batch's buffers keep the mapping alive
+            file = pa.ipc.open_file(source)
+            if file.num_record_batches == 1:
+                return file.get_batch(0)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}); make the store again with `prepare`") from error
+    raise UserError(f"{path} is damaged (not one record batch); make the store again with `prepare`")
+
+
+def numbers(column: pa.Array) -> np.ndarray:
+    """A view of a column without nulls; the view keeps the mapping alive."""
+    return column.to_numpy(zero_copy_only=True)
+
+
+class ShardedArray:
+    """One column of numbers over shards of `rows_per_shard` rows (the last may be shorter)."""
+
+    def __init__(self, shards: Sequence[np.ndarray], rows_per_shard: int, dtype: np.dtype) -> None:
+        self._shards = list(shards)
+        self._rows_per_shard = rows_per_shard
+        self.dtype = dtype
+
+    def __len__(self) -> int:
+        return sum(len(shard) for shard in self._shards)
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """The values at int64 `indices`, in their order."""
+        if len(self._shards) == 1:
+            return self._shards[0][indices]
+        taken = np.empty(len(indices), dtype=self.dtype)
+        for shard, positions in by_shard(indices, self._rows_per_shard):
+            taken[positions] = self._shards[shard][indices[positions] - shard * self._rows_per_shard]
+        return taken
+
+    def to_numpy(self) -> np.ndarray:
+        """Everything: a view for a single shard, a copy for several."""
+        if len(self._shards) == 1:
+            return self._shards[0]
+        return np.concatenate(self._shards) if self._shards else np.empty(0, dtype=self.dtype)
+
+
+def by_shard(rows: np.ndarray, rows_per_shard: int) -> list[tuple[int, np.ndarray]]:
+    """(shard, positions in `rows` that it holds), in one sort whatever the number of shards."""
+    if not len(rows):
+        return []
+    shards = rows // rows_per_shard
+    order = np.argsort(shards, kind="stable")
+    starts = np.flatnonzero(np.diff(shards[order], prepend=-1))
+    return [(int(shards[part[0]]), part) for part in np.split(order, starts[1:])]
+
+
+@dataclass(frozen=True)
+class DenseColumn:
+    """A vector an item; items may miss it."""
+
+    info: ModalityInfo
+    rows_per_shard: int
+    shards: Sequence[pa.Array]  # FixedSizeList<float32 | float16>[D], zeros beneath the nulls
+
+    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of item `rows`: values float32 [n, D], zeros where missing, and present bool [n]."""
+        values = np.empty((len(rows), self.info.dimension), dtype=np.float32)
+        present = np.empty(len(rows), dtype=bool)
+        for shard, positions in by_shard(rows, self.rows_per_shard):
+            local = rows[positions] - shard * self.rows_per_shard
+            values[positions] = self._values[shard][local]
+            present[positions] = self._present[shard][local]
+        return values, present
+
+    @cached_property
+    def _values(self) -> list[np.ndarray]:
+        return [numbers(shard.values).reshape(len(shard), self.info.dimension) for shard in self.shards]
+
+    @cached_property
+    def _present(self) -> list[np.ndarray]:
+        return _presence(self.shards)
+
+
+@dataclass(frozen=True)
+class TokenColumn:
+    """A list of word ids an item; items may miss it."""
+
+    info: ModalityInfo
+    rows_per_shard: int
+    shards: Sequence[pa.Array]  # large_list<int32>, empty beneath the nulls
+
+    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lists of item `rows`: offsets int64 [n + 1], token ids int32, and present bool [n]."""
+        present = np.empty(len(rows), dtype=bool)
+        for shard, positions in by_shard(rows, self.rows_per_shard):
+            present[positions] = self._present[shard][rows[positions] - shard * self.rows_per_shard]
+        return *self._lists.gather(rows), present
+
+    @cached_property
+    def _lists(self) -> ShardedCSR:
+        return csr_of_lists(self.shards, self.rows_per_shard)
+
+    @cached_property
+    def _present(self) -> list[np.ndarray]:
+        return _presence(self.shards)
+
+
+FeatureColumn = DenseColumn | TokenColumn
+
+
+def csr_of_lists(lists: Sequence[Any], rows_per_shard: int, counts: Sequence[Any] | None = None) -> ShardedCSR:
+    """Rows of large_list<int32> shards as views; `counts` are lists of the same lengths."""
+    return ShardedCSR(
+        sum(len(shard) for shard in lists),
+        rows_per_shard,
+        [numbers(shard.offsets) for shard in lists],
+        [numbers(shard.values) for shard in lists],
+        None if counts is None else [numbers(shard.values) for shard in counts],
+    )
+
+
+def _presence(shards: Sequence[pa.Array]) -> list[np.ndarray]:
+    return [shard.is_valid().to_numpy(zero_copy_only=False) for shard in shards]

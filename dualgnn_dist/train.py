@@ -1,0 +1,66 @@
+"""`python -m dualgnn_dist.train`: the main job, from a config to test metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dualgnn_dist import cli
+from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.prepare import ensure_store
+from dualgnn_dist.run_folder import METRICS, RunFolder
+from dualgnn_dist.strict import run_program
+
+
+def train(config: RunConfig, resume: bool = False) -> Path:
+    """Makes the store if it is not there, runs the job, and returns the run's folder.
+
+    Raises:
+        UserError: the run exists already, or what its parts refuse.
+    """
+    config = config.with_absolute_paths()
+    ensure_store(config)
+    RunFolder.create(config.run.folder, config.to_yaml(), resume)
+    launch = in_process.launch if config.resources.num_workers == 0 else ray_train.launch
+    launch(config, resume)
+    return config.run.folder
+
+
+def show(folder: Path, metrics: dict[str, Any], split: str = "test") -> None:
+    """Prints the metrics of a split as a table: a row a K."""
+    test = metrics["test"]
+    names = list(dict.fromkeys(name.partition("@")[0] for name in test if "@" in name))
+    ks = list(dict.fromkeys(name.partition("@")[2] for name in test if "@" in name))
+    title = f"{metrics['model']}: {split} metrics of {test['num_users']:,.0f} users, epoch {metrics['best_epoch']}"
+    table = Table(title=title)
+    for heading in ["K", *names]:
+        table.add_column(heading, justify="right")
+    for k in ks:
+        table.add_row(k, *(f"{test[f'{name}@{k}']:.4f}" for name in names))
+    console = Console()
+    console.print(table)
+    console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    made = cli.parser(
+        "train",
+        "Train a model and rank the test items: store -> sampled batches -> workers -> metrics.",
+        "python -m dualgnn_dist.train --config configs/tiktok.yaml prepare.input=data/tiktok model.name=lightgcn",
+    )
+    cli.add_config(made)
+    made.add_argument("--resume", action="store_true", help="go on with the run of this name from its newest checkpoint")
+    options = cli.parse(made, arguments)
+    folder = train(load(options.config, options.overrides), options.resume)
+    show(folder, json.loads((folder / METRICS).read_text()))
+
+
+if __name__ == "__main__":
+    run_program(main)

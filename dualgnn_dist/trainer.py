@@ -1,0 +1,254 @@
+"""The loop: batches -> losses -> updates, an exact ranking now and then, the best state kept, its test metrics once.
+
+Knows no shard, no file format and no Ray. Every rank runs the same steps and the same evaluations, so collectives and
+reports always meet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from dualgnn_dist import checkpoint
+from dualgnn_dist.config import RunConfig
+from dualgnn_dist.evaluation import Split, evaluate
+from dualgnn_dist.inference import Representations, infer
+from dualgnn_dist.loader import Loader
+from dualgnn_dist.progress import Say, StepProgress, nothing, say
+from dualgnn_dist.run_folder import CHECKPOINTS, RunFolder
+from dualgnn_dist.state import TrainingState, make_state
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.strict import UserError
+from dualgnn_dist.types import Batch, to_device
+from dualgnn_dist.world import World
+
+Report = Callable[[Mapping[str, Any], Path], None]
+Wrap = Callable[[nn.Module], nn.Module]
+
+
+@dataclass
+class Progress:
+    """Where a run is, beside its weights: all that a checkpoint must say to go on as if nothing had happened.
+
+    Attributes:
+        epoch, step: the next step to take; step 0 is the start of an epoch.
+        best: the best validation metric so far, reached after `best_epoch` epochs.
+        evaluations_since_best: counted for early stopping.
+        loss_sum, loss_count: of this epoch so far.
+        seconds: spent on each stage so far.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+    evaluations_since_best: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    validation: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(
+        default_factory=lambda: {"training": 0.0, "waiting": 0.0, "inference": 0.0, "ranking": 0.0}
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run knows: the best state's representations and its metrics."""
+
+    progress: Progress
+    representations: Representations
+    test: dict[str, float]
+
+
+def ddp(model: nn.Module) -> nn.Module:
+    """The default wrapper of the dense weights for a process group without Ray."""
+    return DistributedDataParallel(model) if torch.distributed.is_initialized() else model
+
+
+def silent(metrics: Mapping[str, Any], folder: Path) -> None:
+    """Reports to nobody."""
+
+
+class Trainer:
+    """One worker's training of one run.
+
+    Args:
+        report: called by every rank after each checkpoint, with the metrics and the checkpoint's folder.
+        wrap: puts the dense weights under data parallelism.
+    """
+
+    def __init__(
+        self, config: RunConfig, store: Store, world: World, report: Report = silent, wrap: Wrap = ddp
+    ) -> None:
+        self._config, self._store, self._world, self._report = config, store, world, report
+        self.state: TrainingState = make_state(config, store, world)
+        has_weights = any(True for _ in self.state.model.parameters())
+        self._wrapped = wrap(self.state.model) if has_weights and world.size > 1 else self.state.model
+        self.loader = Loader(store, self.state.model, config.sampler, config.run.seed, world)
+        self.progress = Progress()
+        self._folder = RunFolder(config.run.folder, world.is_main)
+        self._say: Say = say if world.is_main else nothing
+
+    def resume(self, folder: Path) -> None:
+        """Goes on from a checkpoint, written by any number of workers."""
+        self.progress = Progress(**self.state.load(folder, self._world))
+        self._folder.forget_after(self.progress.epoch)
+        self._say(f"resumed from {folder} after epoch {self.progress.epoch}, step {self.progress.step}")
+
+    def fit(self) -> Outcome:
+        """Trains to the end and returns the test metrics of the best state."""
+        settings, progress = self._config.train, self.progress
+        total, done = settings.epochs * self.loader.num_steps, progress.epoch * self.loader.num_steps
+        lines = StepProgress(self._say, total, done + progress.step)
+        while progress.epoch < settings.epochs and not self._is_out_of_patience():
+            self._train_epoch(lines)
+            if progress.epoch % settings.eval_every == 0 or progress.epoch == settings.epochs:
+                self._validate()
+        self._folder.close()
+        self.state.load(self._checkpoint_folder(progress.best_epoch), self._world)
+        representations = self._infer()
+        return Outcome(progress, representations, self._rank(representations, "test"))
+
+    def train_step(self, batch: Batch) -> Tensor:
+        """One update of everything; returns this worker's sum of losses (detached, on the device)."""
+        state, world = self.state, self._world
+        rows = {side: table.fetch(getattr(batch.subgraph, side)) for side, table in state.tables.items()}
+        parts = {side: state.parts(side, fetched) for side, fetched in rows.items()}
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=self._config.train.precision == "bfloat16"):
+            losses = self._wrapped(batch, parts.get("users", {}), parts.get("items", {}))
+        # Workers hold unequal slices of the batch. Averaging over workers, as DDP and the tables do, gives the mean over
+        # the global batch when each worker's sum is divided by the global size and multiplied by the number of workers.
+        total = losses.float().sum()
+        if state.dense_optimizer is not None:
+            state.dense_optimizer.zero_grad()
+        (total * (world.size / batch.global_size)).backward()
+        if state.dense_optimizer is not None:
+            state.dense_optimizer.step()
+        for side, fetched in rows.items():
+            state.tables[side].apply_gradients(fetched)
+        return total.detach()
+
+    def _train_epoch(self, lines: StepProgress) -> None:
+        progress, world, num_steps = self.progress, self._world, self.loader.num_steps
+        self.state.model.train()
+        started, waited = time.perf_counter(), self.loader.waiting_seconds
+        loss_sum = torch.tensor(progress.loss_sum if world.is_main else 0.0, dtype=torch.float64, device=world.device)
+        steps_before = progress.step
+        for batch in self.loader.epoch(progress.epoch, progress.step):
+            loss_sum += self.train_step(to_device(batch, world.device))
+            progress.step += 1
+            progress.loss_count += batch.global_size
+            seconds = time.perf_counter() - started
+            lines.step(
+                f"epoch {progress.epoch + 1}/{self._config.train.epochs}  step {progress.step}/{num_steps}",
+                progress.epoch * num_steps + progress.step,
+                lambda: float(loss_sum) * world.size / progress.loss_count,
+                (progress.step - steps_before) * self._config.sampler.batch_size / seconds,
+                (self.loader.waiting_seconds - waited) / seconds,
+            )
+            every = self._config.checkpoint.every_steps
+            if every and progress.step % every == 0 and progress.step < num_steps:
+                progress.loss_sum = float(world.sum(loss_sum.clone()))
+                self._save({"step": progress.epoch * num_steps + progress.step})
+        self._end_epoch(float(world.sum(loss_sum)), time.perf_counter() - started, self.loader.waiting_seconds - waited)
+
+    def _end_epoch(self, loss_sum: float, seconds: float, waited: float) -> None:
+        progress = self.progress
+        loss = loss_sum / progress.loss_count
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss of epoch {progress.epoch + 1} is {loss}: training has diverged; lower optimizer.learning_rate "
+                f"(now {self._config.optimizer.learning_rate})"
+            )
+        rate = progress.loss_count / seconds
+        progress.seconds["training"] += seconds
+        progress.seconds["waiting"] += waited
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        record = {"loss": loss, "seconds": seconds, "interactions_per_second": rate, "waiting_share": waited / seconds}
+        self._folder.log({"epoch": progress.epoch, "training": record})
+        self._say(
+            f"epoch {progress.epoch}/{self._config.train.epochs}  loss {loss:.4f}  {seconds:.1f} s  "
+            f"{rate:,.0f} interactions/s  waiting for batches {waited / seconds:.0%}"
+        )
+
+    def _validate(self) -> None:
+        progress, metric = self.progress, self._config.train.metric
+        values = self._rank(self._infer(), "valid")
+        if values["num_users"] == 0:
+            raise UserError("no user has a validation item; make a store with a validation split")
+        is_better = values[metric] > progress.best
+        previous_best = progress.best_epoch
+        progress.evaluations_since_best += 1
+        if is_better:
+            progress.best, progress.best_epoch, progress.evaluations_since_best = values[metric], progress.epoch, 0
+            progress.validation = values
+        self._folder.log({"epoch": progress.epoch, "validation": values})
+        shown = "  ".join(f"{name} {values[name]:.4f}" for name in dict.fromkeys([metric, *self._shown_metrics()]))
+        self._say(f"epoch {progress.epoch}  validation  {shown}{'  best so far' if is_better else ''}")
+        self._save(values, keep=previous_best)
+
+    def _shown_metrics(self) -> list[str]:
+        k = self._config.train.metric.rpartition("@")[2]
+        return [f"recall@{k}", f"ndcg@{k}"]
+
+    def _infer(self) -> Representations:
+        started = time.perf_counter()
+        representations = infer(self.state.model, self.state.tables, self._store, self._world)
+        self.progress.seconds["inference"] += time.perf_counter() - started
+        return representations
+
+    def _rank(self, representations: Representations, split: Split) -> dict[str, float]:
+        started, settings = time.perf_counter(), self._config.evaluation
+        values = evaluate(representations, self._store, split, settings.ks, settings.ndcg_convention, self._world)
+        self.progress.seconds["ranking"] += time.perf_counter() - started
+        return values
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self._config.train.patience
+        return patience is not None and self.progress.evaluations_since_best >= patience
+
+    def _save(self, metrics: Mapping[str, float], keep: int | None = None) -> None:
+        """Writes a checkpoint; beside it only that of the best epoch stays."""
+        folder = self._checkpoint_folder(self.progress.epoch, self.progress.step)
+        self.state.save(folder, self._world, dataclasses.asdict(self.progress))
+        self._report(metrics, folder)
+        if self._world.is_main:
+            best = self._checkpoint_folder(self.progress.best_epoch)
+            for other in folder.parent.iterdir():
+                if other not in (folder, best):
+                    checkpoint.remove(other)
+
+    def _checkpoint_folder(self, epoch: int, step: int = 0) -> Path:
+        return self._folder.checkpoints / _name(epoch, step)
+
+
+def _name(epoch: int, step: int = 0) -> str:
+    return f"epoch-{epoch:05d}" + (f"-step-{step:07d}" if step else "")
+
+
+def best_checkpoint(run: Path) -> Path:
+    """The checkpoint of a run's best epoch, as its newest checkpoint names it.
+
+    Raises:
+        UserError: the run has no complete checkpoint.
+    """
+    latest = latest_checkpoint(run)
+    if latest is None:
+        raise UserError(f"the run {run} has no complete checkpoint")
+    return latest.with_name(_name(checkpoint.describe(latest)["progress"]["best_epoch"]))
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """The newest complete checkpoint of a run folder, or None."""
+    found = [folder for folder in sorted((run / CHECKPOINTS).glob("epoch-*")) if checkpoint.exists(folder)]
+    return found[-1] if found else None
