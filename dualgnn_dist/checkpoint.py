@@ -84,7 +84,9 @@ def save(
 
 
 def load(folder: Path, world: World, *, tables: Mapping[str, ShardedTable]) -> Checkpoint:
-    """Fills `tables` with this worker's rows and gives back the rest. Any number of workers; no communication.
+    """Fills `tables` with this worker's rows and gives back the rest, on this worker's device; no communication.
+
+    The number of workers may differ from the one that saved.
 
     Raises:
         UserError: no complete checkpoint there, one of another format version, or one of other tables than `tables`.
@@ -95,7 +97,7 @@ def load(folder: Path, world: World, *, tables: Mapping[str, ShardedTable]) -> C
     for name, table in tables.items():
         step = manifest["tables"][name]["step"]
         table.load_state_dict({**read_rows(folder, name, num_shards, table.row_ids.cpu()), "step": step})
-    weights = _read_tensors(folder / "dense.pt")
+    weights = _read_tensors(folder / "dense.pt", world.device)
     return Checkpoint(weights["dense"], weights["dense_optimizer"], manifest["progress"])
 
 
@@ -176,9 +178,9 @@ def _write_tensors(path: Path, value: Any) -> None:
         os.fsync(file.fileno())
 
 
-def _read_tensors(path: Path) -> Any:
+def _read_tensors(path: Path, device: torch.device | str = "cpu") -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return torch.load(path, map_location=device, weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(f"the checkpoint's file {path} is missing; take another checkpoint") from None
     except (RuntimeError, OSError) as error:

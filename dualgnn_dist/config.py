@@ -16,7 +16,7 @@ import yaml
 
 from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.loader import SamplerConfig
-from dualgnn_dist.metrics import METRICS
+from dualgnn_dist.metrics import NdcgConvention, metric_keys
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.strict import UserError, build, nearest, plain
 
@@ -101,7 +101,7 @@ class EvaluationConfig:
     """
 
     ks: tuple[int, ...] = (5, 10, 20, 50)
-    ndcg_convention: Literal["standard", "dualgnn"] = "standard"
+    ndcg_convention: NdcgConvention = "standard"
 
     def __post_init__(self) -> None:
         if not self.ks or min(self.ks) < 1:
@@ -294,7 +294,7 @@ def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 
 
 def _check_metric(metric: str, ks: Sequence[int]) -> None:
-    known = [f"{name}@{k}" for name in METRICS for k in ks]
+    known = metric_keys(tuple(ks))
     if metric not in known:
         raise UserError(f"train.metric={metric!r} is not among the metrics{nearest(metric, known)}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,31 +22,34 @@ def evaluate(
     representations: Representations,
     store: Store,
     split: Split,
-    ks: Sequence[int],
-    ndcg_convention: Literal["standard", "dualgnn"],
+    ks: tuple[int, ...],
+    convention: metrics.NdcgConvention,
     world: World,
 ) -> dict[str, float]:
     """Means over the split's users of every metric at every K, and `num_users`. The same on every worker.
 
     All items are ranked but a user's training items, and when testing its validation items too; the held-out items of the
     other split are candidates like any other. Users without a held-out item do not count.
+
+    Raises:
+        UserError: no user has a held-out item.
     """
-    names = metrics.names(ks)
-    totals = np.zeros(len(names) + 1)
+    totals = dict.fromkeys([*metrics.metric_keys(ks), "num_users"], 0.0)
     for start in range(0, len(representations.user_rows), BLOCK):
         users = representations.user_rows[start : start + BLOCK].numpy().astype(np.int32)
         offsets, held_out = store.held_out(split, users)
-        counted = np.flatnonzero(np.diff(offsets))
+        counted = np.flatnonzero(np.diff(offsets))  # ranking a user without held-out items would tell nothing
         if not len(counted):
             continue
         vectors = representations.users[start : start + BLOCK][torch.from_numpy(counted)]
         excluded = seen_items(store, users[counted], split)
         ranked, _ = top_k(vectors, representations.items, excluded, max(ks), num_threads=world.num_threads)
-        held_offsets = np.concatenate([[0], np.cumsum(np.diff(offsets)[counted])])
-        values = metrics.per_user(ranked, (held_offsets, held_out), tuple(ks), ndcg_convention)
-        totals += [*(values[name].sum() for name in names), len(counted)]
-    *sums, num_users = world.sum(torch.from_numpy(totals).to(world.device)).tolist()
-    return {**{name: total / max(num_users, 1) for name, total in zip(names, sums, strict=True)}, "num_users": num_users}
+        held_offsets = np.append(offsets[counted], offsets[-1])
+        for name, value in metrics.sums(metrics.user_metrics(ranked, (held_offsets, held_out), ks, convention)).items():
+            totals[name] += value
+    summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64, device=world.device)).tolist()
+    totals = dict(zip(totals, summed, strict=True))
+    return {**metrics.means(totals), "num_users": totals["num_users"]}
 
 
 def seen_items(store: Store, users: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:

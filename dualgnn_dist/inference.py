@@ -95,8 +95,8 @@ class _Inference:
 
     def _layer(self, index: int, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
         model, device = self._model, self._world.device
-        user_degrees = torch.from_numpy(self._store.user_item.degrees(self._own_users.numpy())).to(device)
-        item_degrees = torch.from_numpy(self._store.item_user.degrees()).to(device)
+        user_degrees = torch.from_numpy(self._store.user_item.degrees(self._own_users.numpy())).to(device).float()
+        item_degrees = torch.from_numpy(self._store.item_user.degrees()).to(device).float()
         weighted_items = items * model.source_weight(item_degrees).unsqueeze(1)
         to_items = torch.zeros_like(items)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -25,8 +25,9 @@ from dualgnn_dist.sampling.hash import HOPS, key
 from dualgnn_dist.sampling.negatives import sample_negatives
 from dualgnn_dist.sampling.neighbors import Backend, NeighborSampler, Seeds, parse_fanouts
 from dualgnn_dist.sampling.transpose import sparse_rows
+from dualgnn_dist.store.arrays import DenseColumn, FeatureColumn
 from dualgnn_dist.store.reader import Store
-from dualgnn_dist.types import Batch, Feature, SparseRows, pin
+from dualgnn_dist.types import Batch, Feature, Neighborhood, SparseRows, pin
 from dualgnn_dist.world import World
 
 
@@ -99,32 +100,39 @@ class Loader:
     def batch(self, epoch: int, step: int) -> Batch:
         """This worker's slice of global batch `step` of `epoch`; it may be empty at the end of an epoch."""
         total, size = len(self._interactions.users), self._config.batch_size
-        slots, indices = order.batch_slice(
-            total, size, self._seed, epoch, step, self._world.rank, self._world.size
-        )
+        slots, indices = order.batch_slice(total, size, self._seed, epoch, step, self._world.rank, self._world.size)
         users, positives = self._interactions.users.take(indices), self._interactions.items.take(indices)
         num_items = self._store.manifest.num_items
         negatives = sample_negatives(self._store.user_item, users, slots, num_items, self._seed, epoch, step)
 
-        step_key = key(self._seed, epoch, step, HOPS)
         batch_users, user_positions = np.unique(users, return_inverse=True)
         batch_items, item_positions = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
-        co_rows = self._draw_co_users(batch_users, step_key)
-        seed_users = batch_users
-        if co_rows is not None:
-            seed_users = np.concatenate([batch_users, np.setdiff1d(co_rows.neighbors, batch_users)])
-        excluded = self._exclude(user_positions, positives, item_positions[: len(users)], users)
-        subgraph = self._sampler.sample(Seeds(seed_users, batch_items, *excluded), step_key)
+        excluded = NOTHING_EXCLUDED, NOTHING_EXCLUDED
+        if self._config.exclude_positives:
+            excluded = _edges_by_row(user_positions, positives), _edges_by_row(item_positions[: len(users)], users)
         made = Batch(
             torch.from_numpy(user_positions),
             torch.from_numpy(item_positions[: len(users)]),
             torch.from_numpy(item_positions[len(users) :]),
-            subgraph,
-            None if co_rows is None else _co_user_matrix(co_rows, seed_users),
-            gather_features(self._features, subgraph.items.numpy()),
+            self.neighborhood(batch_users, batch_items, key(self._seed, epoch, step, HOPS), *excluded),
             min(size, total - step * size),
         )
         return pin(made) if self._world.device.type == "cuda" else made
+
+    def neighborhood(
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        step_key: int,
+        excluded_users: Excluded = NOTHING_EXCLUDED,
+        excluded_items: Excluded = NOTHING_EXCLUDED,
+    ) -> Neighborhood:
+        """Steps 3 to 5 for distinct ascending int32 `users` and `items`: a pure function of them and the step's key."""
+        co_rows = self._draw_co_users(users, step_key)
+        seeds = users if co_rows is None else np.concatenate([users, np.setdiff1d(co_rows.neighbors, users)])
+        subgraph = self._sampler.sample(Seeds(seeds, items, excluded_users, excluded_items), step_key)
+        co_users = None if co_rows is None else _co_user_matrix(co_rows, seeds)
+        return Neighborhood(subgraph, co_users, gather_features(self._features, subgraph.items.numpy()))
 
     def _draw_co_users(self, users: np.ndarray, step_key: int) -> CoUserRows | None:
         if self._co_users is None:
@@ -133,25 +141,18 @@ class Loader:
         graph, settings = self._store.user_cooccurrence, self._co_users
         return sample_co_users(graph, users, settings.max_neighbors, settings.weighting, num_drawn, step_key)
 
-    def _exclude(
-        self, user_positions: np.ndarray, positives: np.ndarray, item_positions: np.ndarray, users: np.ndarray
-    ) -> tuple[Excluded, Excluded]:
-        if not self._config.exclude_positives:
-            return NOTHING_EXCLUDED, NOTHING_EXCLUDED
-        return _edges_by_row(user_positions, positives), _edges_by_row(item_positions, users)
 
-
-def gather_features(columns: Mapping[str, object], items: np.ndarray) -> dict[str, Feature]:
+def gather_features(columns: Mapping[str, FeatureColumn], items: np.ndarray) -> dict[str, Feature]:
     """Step 5: the contents of int32 `items` [i], by modality."""
     return {name: _gather(column, items) for name, column in columns.items()}
 
 
-def _gather(column: object, items: np.ndarray) -> Feature:
-    *content, present = column.gather(items)  # type: ignore[attr-defined]
-    content = [torch.from_numpy(array) for array in content]
-    if len(content) == 1:
-        return Feature(torch.from_numpy(present), values=content[0])
-    return Feature(torch.from_numpy(present), offsets=content[0], tokens=content[1].long())
+def _gather(column: FeatureColumn, items: np.ndarray) -> Feature:
+    if isinstance(column, DenseColumn):
+        values, present = column.gather(items)
+        return Feature(torch.from_numpy(present), values=torch.from_numpy(values))
+    offsets, tokens, present = column.gather(items)
+    return Feature(torch.from_numpy(present), offsets=torch.from_numpy(offsets), tokens=torch.from_numpy(tokens).long())
 
 
 def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:
@@ -166,6 +167,3 @@ def _edges_by_row(positions: np.ndarray, neighbors: np.ndarray) -> Excluded:
     offsets = np.zeros(int(positions.max(initial=-1)) + 2, dtype=np.int64)
     np.cumsum(np.bincount(positions, minlength=len(offsets) - 1), out=offsets[1:])
     return Excluded(offsets, neighbors[by_row].astype(np.int32))
-
-
-__all__: Sequence[str] = ["Loader", "SamplerConfig", "gather_features"]

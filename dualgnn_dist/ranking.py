@@ -19,8 +19,8 @@ from numba import njit
 from dualgnn_dist.strict import UserError
 
 _CHUNK = 64  # scores that the filter compares at once
-# Relative rounding of the factors of a float32 product, by torch.get_float32_matmul_precision() (TF32, bfloat16).
-_FACTOR_ROUNDING = {"highest": 0.0, "high": 2.0**-11, "medium": 2.0**-8}
+# What truncating a factor to TF32 or bfloat16 loses of it, by torch.get_float32_matmul_precision().
+_FACTOR_ROUNDING = {"highest": 0.0, "high": 2.0**-10, "medium": 2.0**-7}
 
 
 def top_k(

@@ -31,7 +31,7 @@ import torch
 from numba import njit
 
 _NEGLIGIBLE = 1e-7  # momentum left of a row after which its further drift is below float32's resolution
-_MAX_SPREAD = 0.07  # relative standard deviation of the r_k up to which two terms hold the sum to about 1e-5
+_MAX_SPREAD = 0.04  # relative standard deviation of the r_k up to which two terms hold the sum to about 1e-5
 _MIN_ROWS_PER_THREAD = 2048  # below this, handing rows to another thread costs more than it saves
 
 

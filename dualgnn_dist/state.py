@@ -60,6 +60,7 @@ def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
     """First values, a function of the config alone: the same rows and weights whatever the number of workers."""
     torch.manual_seed(config.run.seed)
     model = MODELS[config.model.name](config.model.settings, sizes_of(store, config.data.modalities)).to(world.device)
+    _check_co_users(model, store)
     settings = config.optimizer
     assert settings.learning_rate is not None
     row_adam = RowAdamConfig(
@@ -93,6 +94,15 @@ def sizes_of(store: Store, modalities: tuple[str, ...] | None) -> Sizes:
     chosen = manifest.modalities if modalities is None else modalities
     kinds = {name: Modality(manifest.modalities[name].kind, manifest.modalities[name].dimension) for name in chosen}
     return Sizes(manifest.num_users, manifest.num_items, kinds)
+
+
+def _check_co_users(model: Recommender, store: Store) -> None:
+    stored = store.manifest.settings["prepare"]["num_co_users"]
+    if model.co_users is not None and model.co_users.max_neighbors > stored:
+        raise UserError(
+            f"model.max_co_users={model.co_users.max_neighbors} asks for more co-users than the store {store.path} keeps "
+            f"({stored}); make it again with a larger prepare.num_co_users, or lower model.max_co_users"
+        )
 
 
 def _dense_adam(model: Recommender, config: RunConfig) -> torch.optim.Optimizer | None:

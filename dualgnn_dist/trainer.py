@@ -121,7 +121,7 @@ class Trainer:
     def train_step(self, batch: Batch) -> Tensor:
         """One update of everything; returns this worker's sum of losses (detached, on the device)."""
         state, world = self.state, self._world
-        rows = {side: table.fetch(getattr(batch.subgraph, side)) for side, table in state.tables.items()}
+        rows = {side: table.fetch(getattr(batch.around.subgraph, side)) for side, table in state.tables.items()}
         parts = {side: state.parts(side, fetched) for side, fetched in rows.items()}
         with torch.autocast(world.device.type, torch.bfloat16, enabled=self._config.train.precision == "bfloat16"):
             losses = self._wrapped(batch, parts.get("users", {}), parts.get("items", {}))
@@ -184,8 +184,6 @@ class Trainer:
     def _validate(self) -> None:
         progress, metric = self.progress, self._config.train.metric
         values = self._rank(self._infer(), "valid")
-        if values["num_users"] == 0:
-            raise UserError("no user has a validation item; make a store with a validation split")
         is_better = values[metric] > progress.best
         previous_best = progress.best_epoch
         progress.evaluations_since_best += 1

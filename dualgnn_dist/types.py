@@ -1,7 +1,7 @@
 """What the steps of a mini-batch hand to one another: frozen values, each documented with its shapes.
 
-Legend: U, I users and items of the store; u, i users and items of a subgraph; B interactions of this worker's slice of the
-batch; E edges; D feature width; T targets and S sources of a sparse matrix.
+Legend: U, I users and items of the store; u, i users and items of a subgraph; B interactions of this worker's slice of
+the batch; E edges; D feature width; T targets and S sources of a sparse matrix.
 """
 
 from __future__ import annotations
@@ -124,25 +124,36 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """All that a forward pass reads beside the table rows and the weights.
+class Neighborhood:
+    """All that some seeds' representations are computed from, beside table rows and weights.
 
     Args:
-        users: int64 [B], positions in `subgraph.users`; the batch's distinct users are its first rows.
-        positives: int64 [B], positions in `subgraph.items`.
-        negatives: int64 [B].
-        subgraph: the neighbourhood of the batch's users, of their co-users and of the items.
-        co_users: [distinct batch users, seed users] with estimated weights s(u, v), or None.
+        subgraph: around the wanted users, their co-users and the wanted items.
+        co_users: [wanted users, seed users] with estimated weights s(u, v), or None. The wanted users are the first seeds.
         features: modality -> content of `subgraph.items`.
+    """
+
+    subgraph: Subgraph
+    co_users: SparseRows | None
+    features: Mapping[str, Feature]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One worker's slice of a global batch: B interactions with a negative each.
+
+    Args:
+        users: int64 [B], positions among the wanted users of `around`.
+        positives: int64 [B], positions among its items.
+        negatives: int64 [B].
+        around: the neighbourhood of the slice's distinct users and items.
         global_size: interactions of the whole batch over all workers.
     """
 
     users: Tensor
     positives: Tensor
     negatives: Tensor
-    subgraph: Subgraph
-    co_users: SparseRows | None
-    features: Mapping[str, Feature]
+    around: Neighborhood
     global_size: int
 
 

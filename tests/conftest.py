@@ -15,6 +15,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
+from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.build.pipeline import prepare
+from dualgnn_dist.store.reader import Store
 from dualgnn_dist.world import World
 
 # Workers are forked from a server that has imported these once, instead of importing torch for seconds each.
@@ -58,3 +61,22 @@ def _work(rank: int, size: int, folder: Path, function: Callable[..., Any], argu
     finally:
         dist.destroy_process_group()
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps(result))
+
+
+@pytest.fixture(scope="session")
+def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A small synthetic store: dense and token modalities, missing content, isolated nodes, several shards."""
+    options = {
+        "num_users": 60,
+        "num_items": 45,
+        "num_interactions": 500,
+        "num_communities": 6,
+        "num_topics": 5,
+        "visual_dimension": 7,
+        "acoustic_dimension": 5,
+        "vocabulary_size": 30,
+        "missing_share": 0.2,
+    }
+    config = PrepareConfig(format="synthetic", split="random", options=options, num_co_users=50, rows_per_shard=17)
+    path = tmp_path_factory.mktemp("stores") / "demo"
+    return Store.open(prepare(config, path, say=lambda line: None))

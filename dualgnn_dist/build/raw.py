@@ -97,6 +97,22 @@ def existing(path: Path) -> Path:
     raise UserError(f"{path} does not exist{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
 
 
+def columns_of(frame: pl.LazyFrame, path: Path) -> pl.Schema:
+    """The file's columns and their types. Raises UserError where it cannot be read."""
+    try:
+        return frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def batches(frame: pl.LazyFrame, path: Path, num_rows: int) -> Iterator[pl.DataFrame]:
+    """The file's rows in blocks, in their order. Raises UserError where it cannot be read."""
+    try:
+        yield from frame.collect_batches(chunk_size=num_rows, maintain_order=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
 def required_folder(input: str | None, format: str) -> Path:
     """The input folder of a format that needs one."""
     if input is None:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from dualgnn_dist.models.layers import neighbor_sum
 from dualgnn_dist.parts import TablePart
-from dualgnn_dist.types import Batch, Feature, Hop, Sizes
+from dualgnn_dist.types import Batch, Feature, Neighborhood, Sizes, SparseRows
 
 Weighting = Literal["softmax", "mean", "count"]
 Rows = Mapping[str, Tensor]
@@ -72,8 +71,8 @@ class Recommender(nn.Module, ABC):
         return neighbors
 
     def source_weight(self, degrees: Tensor) -> Tensor:
-        """A neighbour's factor in the sum, by its degree. With `target_weight` symmetric by default; 0 for isolated nodes."""
-        return torch.where(degrees > 0, degrees.clamp(min=1).rsqrt(), 0.0)
+        """A neighbour's factor in the sum, by its degree (floating point); with `target_weight` symmetric. 0 if isolated."""
+        return (degrees > 0) * degrees.clamp(min=1).rsqrt()
 
     def target_weight(self, degrees: Tensor) -> Tensor:
         """A node's own factor in the sum over its neighbours, by its degree."""
@@ -95,10 +94,10 @@ class Recommender(nn.Module, ABC):
         """[B] loss of each interaction of the batch: the mean over the GLOBAL batch is what training minimises.
 
         Args:
-            user_rows: part -> [u, width] of `batch.subgraph.users`.
-            item_rows: part -> [i, width] of `batch.subgraph.items`.
+            user_rows: part -> [u, width] of `batch.around.subgraph.users`.
+            item_rows: part -> [i, width] of `batch.around.subgraph.items`.
         """
-        users, items = self.represent(batch, user_rows, item_rows)
+        users, items = self.represent(batch.around, user_rows, item_rows)
         positives, negatives = items[batch.positives], items[batch.negatives]
         users_of_batch = users[batch.users]
         return self.loss(
@@ -109,13 +108,14 @@ class Recommender(nn.Module, ABC):
             {name: rows[batch.negatives] for name, rows in item_rows.items()},
         )
 
-    def represent(self, batch: Batch, user_rows: Rows, item_rows: Rows) -> tuple[Tensor, Tensor]:
-        """Representations [distinct batch users, d] and [seed items, d]."""
-        graph = batch.subgraph
+    def represent(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[Tensor, Tensor]:
+        """Representations of the wanted users and items, [u, d] and [i, d]."""
+        graph = around.subgraph
         user_layers = [self.user_inputs(user_rows)]
-        item_layers = [self.item_inputs(item_rows, batch.features)]
-        user_weight, item_weight = self.source_weight(graph.user_degrees), self.source_weight(graph.item_degrees)
-        user_target, item_target = self.target_weight(graph.user_degrees), self.target_weight(graph.item_degrees)
+        item_layers = [self.item_inputs(item_rows, around.features)]
+        user_degrees, item_degrees = (x.to(item_layers[0].dtype) for x in (graph.user_degrees, graph.item_degrees))
+        user_weight, item_weight = self.source_weight(user_degrees), self.source_weight(item_degrees)
+        user_target, item_target = self.target_weight(user_degrees), self.target_weight(item_degrees)
         for index, hop in enumerate(reversed(graph.hops), start=1):
             users, items = user_layers[-1], item_layers[-1]
             to_users = _estimate(hop.to_users, hop.user_scale, item_weight, user_target, items)
@@ -125,21 +125,17 @@ class Recommender(nn.Module, ABC):
         num_users, num_items = graph.user_reach[0], graph.item_reach[0]
         users = self.readout_users([x[:num_users] for x in user_layers], _first(user_rows, num_users))
         items = self.readout_items([x[:num_items] for x in item_layers], _first(item_rows, num_items))
-        if batch.co_users is not None:
-            users = users[: batch.co_users.shape[0]] + neighbor_sum(batch.co_users, users)
+        if around.co_users is not None:
+            users = users[: around.co_users.shape[0]] + neighbor_sum(around.co_users, users)
         return users, items
 
 
-def _estimate(edges: Any, scale: Tensor, source_weight: Tensor, target_weight: Tensor, x: Tensor) -> Tensor:
+def _estimate(edges: SparseRows, scale: Tensor, source_weight: Tensor, target_weight: Tensor, x: Tensor) -> Tensor:
     """The weighted sum over all neighbours, estimated from the drawn ones: weights from true degrees, scaled by deg/drawn."""
     num_targets, num_sources = edges.shape
-    weighted = x * source_weight[:num_sources].to(x.dtype).unsqueeze(1)
-    factor = (target_weight[:num_targets] * scale).to(x.dtype)
-    return neighbor_sum(edges, weighted) * factor.unsqueeze(1)
+    weighted = x * source_weight[:num_sources].unsqueeze(1)
+    return neighbor_sum(edges, weighted) * (target_weight[:num_targets] * scale).unsqueeze(1)
 
 
 def _first(rows: Rows, count: int) -> Rows:
     return {name: values[:count] for name, values in rows.items()}
-
-
-__all__ = ["CoUsers", "Hop", "Recommender", "Rows", "Weighting"]

@@ -15,9 +15,7 @@ from numba import njit
 from dualgnn_dist.sampling import hash
 
 _NUM_ROUNDS = 6
-_MIN_BITS = (
-    8  # on a domain of a few bits a Feistel network reaches few of the permutations: let tiny ranges walk instead
-)
+_MIN_BITS = 8  # on a few bits a Feistel network reaches few of the permutations: let tiny ranges walk instead
 
 
 def num_steps(num_interactions: int, batch_size: int) -> int:

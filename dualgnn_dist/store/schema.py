@@ -51,7 +51,7 @@ class Manifest:
         rows_per_shard: every shard of a table but its last has exactly so many rows.
         settings: how the store was made, and what was counted on the way.
         sources: the checksum of every raw input file, by its name.
-        fingerprint: a hash over all the content; equal content, equal fingerprint, wherever and however it was made.
+        fingerprint: a hash over all the content: equal files, equal fingerprint, wherever and by how many threads made.
     """
 
     format_version: int

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -113,10 +115,12 @@ def test_a_batch_is_spread_over_the_whole_range():
     assert stats.chisquare(np.bincount(indices % 64, minlength=64)).pvalue > SMALLEST_P
 
 
-def test_all_orders_of_three_are_equally_likely():
-    orders = np.array([permute(np.arange(3), 3, 0, epoch) for epoch in range(3000)])
+@pytest.mark.parametrize("num_interactions", [2, 3, 4, 5])
+def test_all_orders_of_a_few_are_equally_likely(num_interactions):
+    positions, num_orders = np.arange(num_interactions), math.factorial(num_interactions)
+    orders = [permute(positions, num_interactions, 0, epoch) for epoch in range(50 * num_orders)]
     counts = np.unique(orders, axis=0, return_counts=True)[1]
-    assert len(counts) == 6 and stats.chisquare(counts).pvalue > SMALLEST_P
+    assert len(counts) == num_orders and stats.chisquare(counts).pvalue > SMALLEST_P
 
 
 def test_a_billion_interactions_cost_no_memory():

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgnn_dist.ranking import top_k
+from dualgnn_dist.ranking import _tolerances, top_k
 from dualgnn_dist.strict import UserError
 
 
@@ -43,7 +43,7 @@ def vectors_of(kind, rng, num_users, num_items, width):
     users = rng.standard_normal((num_users, width)).astype(np.float32)
     items = rng.standard_normal((num_items, width)).astype(np.float32)
     if kind == "duplicates":
-        items = items[rng.integers(0, 5, num_items)]
+        items = items[rng.integers(0, 5, num_items) % max(1, num_items)]
     elif kind == "zeros":
         users[::2], items[::3] = 0, 0
     elif kind == "near ties":  # they differ by less than float32 products can tell
@@ -51,7 +51,7 @@ def vectors_of(kind, rng, num_users, num_items, width):
     elif kind == "huge":  # products overflow float32 to inf, -inf and NaN
         users, items = users * np.float32(1e30), items * np.float32(1e20)
     elif kind == "tiny":  # products are below the smallest normal float32
-        users, items = users * np.float32(1e-20), items * np.float32(1e-22)
+        users, items = users * np.float32(1e-20), items * np.float32(1e-24)
     elif kind == "uneven norms":
         items *= np.float32(10.0) ** rng.integers(-6, 7, (num_items, 1)).astype(np.float32)
     return users, items
@@ -104,22 +104,38 @@ def test_equal_scores_are_ordered_by_index_across_blocks():
     assert ranked.tolist() == [[0, 2, 3, 4], [0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize("precision", ["high", "medium"])
-def test_a_lowered_matrix_precision_changes_nothing(precision):
+@pytest.mark.parametrize(("precision", "lost_bits"), [("highest", 0), ("high", 13), ("medium", 16)])
+def test_the_tolerance_covers_a_product_of_shortened_factors(precision, lost_bits):
     rng = np.random.default_rng(0)
     users, items = vectors_of("near ties", rng, 40, 600, 64)
+    users, items = np.abs(users), np.abs(items)  # all errors then add up
+    short_users, short_items = (
+        (array.view(np.int32) >> lost_bits << lost_bits).view(np.float32) for array in (users, items)
+    )
+    scores = torch.mm(torch.tensor(short_users), torch.tensor(short_items).T).numpy()
     torch.set_float32_matmul_precision(precision)
     try:
+        tolerances = _tolerances(users, items)
         assert_ranks(users, items, excluding([[]] * 40), 20)
     finally:
         torch.set_float32_matmul_precision("highest")
+    errors = np.abs(scores - exact_scores(users, items)).max(axis=1)
+    assert (errors < tolerances).all() and (tolerances < 1000 * errors).all()
 
 
-def test_vectors_may_require_gradients_and_torch_keeps_its_threads():
-    threads = torch.get_num_threads()
+def test_vectors_may_require_gradients():
     items = torch.nn.Parameter(torch.eye(3))
     assert top_k(items, items, excluding([[], [], []]), 1)[0].tolist() == [[0], [1], [2]]
-    assert torch.get_num_threads() == threads
+
+
+def test_torch_has_its_threads_back():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        top_k(torch.eye(3), torch.eye(3), excluding([[], [], []]), 1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])

@@ -9,7 +9,7 @@ import torch
 
 from dualgnn_dist import tables
 from dualgnn_dist.parts import TablePart, normal, softmax_of_xavier_normal, xavier_normal, xavier_uniform
-from dualgnn_dist.row_adam import RowAdamConfig
+from dualgnn_dist.row_adam import RowAdamConfig, RowState
 from dualgnn_dist.tables import ShardedTable
 from dualgnn_dist.world import World
 
@@ -76,9 +76,10 @@ def test_initial_scale_is_that_of_the_whole_table(initial, std):
     assert float(torch_draws.std()) == pytest.approx(std, rel=0.01)
 
 
-@pytest.mark.parametrize("storage", ["device", "host"])
+@pytest.mark.parametrize(("storage", "has_kernels"), [("device", True), ("host", True), ("device", False)])
 @pytest.mark.parametrize("mode", ["catch_up", "lazy"])
-def test_training_equals_a_dense_table_under_torch(mode, storage):
+def test_training_equals_a_dense_table_under_torch(mode, storage, has_kernels, monkeypatch):
+    monkeypatch.setattr(RowState, "has_kernels", has_kernels)  # without them: the operations that a GPU would run
     table = make(mode=mode, storage=storage)
     dense = torch.nn.Embedding.from_pretrained(table.local_rows()[1].clone(), freeze=False, sparse=mode == "lazy")
     optimizer = (torch.optim.SparseAdam if mode == "lazy" else torch.optim.Adam)(dense.parameters(), lr=0.1)

@@ -5,13 +5,13 @@ Ids are row indices from 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.build.raw import SPLIT_CODES, RawData, existing, npy_modality, required_folder, row_numbers
+from dualgnn_dist.build.raw import SPLIT_CODES, RawData, batches, existing, npy_modality, required_folder, row_numbers
 
 BLOCK_LINES = 1 << 16
 
@@ -55,10 +55,11 @@ def _pairs(path: Path) -> Iterator[pl.DataFrame]:
     pairs = words.filter(pl.col("words").list.len() > 1).select(
         "number", user=pl.col("words").list.first(), item=pl.col("words").list.slice(1)
     )
-    for block in pairs.collect_batches(chunk_size=BLOCK_LINES, maintain_order=True):
-        numbers = block["number"]
-        users = row_numbers(block["user"], "user", lambda row, numbers=numbers: f"{path}, line {numbers[row]}")
-        block = block.with_columns(user=users).explode("item")
-        numbers = block["number"]
-        items = row_numbers(block["item"], "item", lambda row, numbers=numbers: f"{path}, line {numbers[row]}")
+    for block in batches(pairs, path, BLOCK_LINES):
+        block = block.with_columns(row_numbers(block["user"], "user", _place(path, block))).explode("item")
+        items = row_numbers(block["item"], "item", _place(path, block))
         yield pl.DataFrame({"user": block["user"], "item": items})
+
+
+def _place(path: Path, block: pl.DataFrame) -> Callable[[int], str]:
+    return lambda row: f"{path}, line {block['number'][row]}"

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.build.raw import BLOCK_ROWS, RawData, existing, npy_modality, required_folder, row_numbers
+from dualgnn_dist.build.raw import (
+    BLOCK_ROWS,
+    RawData,
+    batches,
+    columns_of,
+    existing,
+    npy_modality,
+    required_folder,
+    row_numbers,
+)
 from dualgnn_dist.strict import UserError, nearest
 
 
@@ -36,14 +45,14 @@ def read_mmrec(input: str | None, modalities: Mapping[str, str], options: MMRecO
     features = {name: npy_modality(folder / file) for name, file in modalities.items()}
     names = {"user": options.user_column, "item": options.item_column, "split": options.label_column}
     frame = pl.scan_csv(path, separator="\t", infer_schema=False)
-    columns = frame.collect_schema().names()
+    columns = columns_of(frame, path).names()
     for name in names.values():
         if name not in columns:
             raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
 
     def blocks() -> Iterator[pl.DataFrame]:
         line = 2  # the header is line 1
-        for block in frame.select(**names).collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True):
+        for block in batches(frame.select(**names), path, BLOCK_ROWS):
             place = _place(path, line)
             yield pl.DataFrame({name: row_numbers(block[name], column, place) for name, column in names.items()})
             line += len(block)

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dualgnn_dist.build.raw import FeatureBlock, RawModality, TokenLists, refuse_first, row_numbers
+from dualgnn_dist.build.raw import FeatureBlock, RawModality, TokenLists, batches, columns_of, refuse_first, row_numbers
 from dualgnn_dist.strict import UserError, nearest
 
 BLOCK_ITEMS = 1 << 15
+MAX_TOKENS = 1 << 31
 Place = Callable[[int], str]
 
 
@@ -25,7 +26,7 @@ def parquet_modality(path: Path, item_column: str, ids: Callable[[pl.Series, Pla
         UserError: a missing column, or one of another type.
     """
     frame = pl.scan_parquet(path)
-    schema = frame.collect_schema()
+    schema = columns_of(frame, path)
     if item_column not in schema:
         raise UserError(f"{path} has no column {item_column!r}{nearest(item_column, schema.names())}")
     others = [name for name in schema.names() if name != item_column]
@@ -44,7 +45,7 @@ def parquet_modality(path: Path, item_column: str, ids: Callable[[pl.Series, Pla
 
     def blocks() -> Iterator[FeatureBlock]:
         first = 0
-        for block in lists.collect_batches(chunk_size=BLOCK_ITEMS, maintain_order=True):
+        for block in batches(lists, path, BLOCK_ITEMS):
             here = _shifted(place, first)
             items, present = ids(block["items"], here), block["lists"].is_not_null().to_numpy()
             values = _vectors(block["lists"], dimension, here) if is_dense else _tokens(block["lists"], here)
@@ -80,7 +81,9 @@ def _tokens(lists: pl.Series, place: Place) -> TokenLists:
     def at(position: int) -> str:
         return place(int(np.searchsorted(offsets, position, side="right")) - 1)
 
-    return TokenLists(offsets, row_numbers(flat, "token", at).to_numpy().astype(np.int32))
+    tokens = row_numbers(flat, "token", at)
+    refuse_first(tokens >= MAX_TOKENS, at, lambda position: f"token {tokens[position]} is not below {MAX_TOKENS}")
+    return TokenLists(offsets, tokens.to_numpy().astype(np.int32))
 
 
 def _shifted(place: Place, first: int) -> Place:

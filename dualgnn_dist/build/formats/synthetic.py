@@ -2,8 +2,8 @@
 
 Every item has one topic in each of the modalities visual, acoustic and textual, drawn independently. Users live in
 communities; a community has favourite topics in ONE deciding modality, so that the other two are noise to its members:
-only a model that weighs modalities by user can follow that. Item popularity is Zipf, within topics and over all. Vectors
-and tokens show the topics under noise, and some items miss some modalities.
+only a model that weighs modalities by user can follow that. Item popularity is Zipf, within topics and over all.
+Vectors and tokens show the topics under noise, and some items miss some modalities.
 
 Users and features are made in blocks. An interaction is a function of (seed, user, draw), whatever the blocks.
 """
@@ -49,8 +49,8 @@ class SyntheticOptions:
     num_communities: int = 30
     num_topics: int = 20
     favourite_topics: int = 2
-    taste: float = 0.8
-    zipf: float = 0.8
+    taste: float = 0.9
+    zipf: float = 0.7
     feature_noise: float = 1.0
     missing_share: float = 0.05
     visual_dimension: int = 64
@@ -80,7 +80,7 @@ class SyntheticOptions:
 
 
 @dataclass(frozen=True)
-class World:
+class GroundTruth:
     """What the seed decides before any user is made. List l < 3 has the items by their topic in modality l, list 3 all.
 
     Args:
@@ -102,22 +102,22 @@ def read_synthetic(input: str | None, modalities: Mapping[str, str], options: Sy
     """See the module. Raises UserError where an input or modality files are named: it makes its own."""
     if input is not None or modalities:
         raise UserError("the format 'synthetic' makes its data; leave out prepare.input and prepare.modalities")
-    world = _make_world(options)
+    truth = _ground_truth(options)
 
     def blocks() -> Iterator[pl.DataFrame]:
         for first in range(0, options.num_users, BLOCK_USERS):
-            users, items = _interactions(options, world, first, min(first + BLOCK_USERS, options.num_users))
+            users, items = _interactions(options, truth, first, min(first + BLOCK_USERS, options.num_users))
             yield pl.DataFrame({"user": users, "item": items})
 
     features = {
-        "visual": _dense(options, world, 0, options.visual_dimension),
-        "acoustic": _dense(options, world, 1, options.acoustic_dimension),
-        "textual": _tokens(options, world, 2),
+        "visual": _dense(options, truth, 0, options.visual_dimension),
+        "acoustic": _dense(options, truth, 1, options.acoustic_dimension),
+        "textual": _tokens(options, truth, 2),
     }
     return RawData(blocks, features, ids_are_rows=True, num_users=options.num_users, num_items=options.num_items)
 
 
-def _make_world(options: SyntheticOptions) -> World:
+def _ground_truth(options: SyntheticOptions) -> GroundTruth:
     num_lists, num_items = len(MODALITIES), options.num_items
     topics = _generator(options, TOPICS).integers(options.num_topics, size=(num_lists, num_items))
     ranks = _generator(options, POPULARITY).permutation(num_items)
@@ -126,10 +126,12 @@ def _make_world(options: SyntheticOptions) -> World:
     items = np.stack([np.lexsort((ranks, of_item)) for of_item in lists]).astype(np.int32)
     weights = np.cumsum((1.0 + ranks[items]) ** -options.zipf, axis=1)
     offsets = np.stack([np.searchsorted(np.sort(of_item), np.arange(options.num_topics + 1)) for of_item in lists])
-    return World(topics, np.argsort(draws, axis=1)[:, : options.favourite_topics], items, weights, offsets)
+    return GroundTruth(topics, np.argsort(draws, axis=1)[:, : options.favourite_topics], items, weights, offsets)
 
 
-def _interactions(options: SyntheticOptions, world: World, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+def _interactions(
+    options: SyntheticOptions, truth: GroundTruth, first: int, last: int
+) -> tuple[np.ndarray, np.ndarray]:
     mean = options.num_interactions / options.num_users - options.min_interactions
     degrees = _degrees(options.seed, first, last, options.min_interactions, mean, options.num_items // 2)
     users = np.empty(degrees.sum(), dtype=np.int32)
@@ -139,10 +141,10 @@ def _interactions(options: SyntheticOptions, world: World, first: int, last: int
         first,
         degrees,
         options.taste,
-        world.favourites,
-        world.items,
-        world.weights,
-        world.offsets,
+        truth.favourites,
+        truth.items,
+        truth.weights,
+        truth.offsets,
         users,
         items,
     )
@@ -154,8 +156,8 @@ def _degrees(seed: int, first: int, last: int, least: int, mean: float, most: in
     degrees = np.empty(last - first, dtype=np.int64)
     user_key = np.uint64(key(seed, 0, 0, USER))
     for user in range(first, last):
-        more = np.int64(-np.log(1.0 - unit(draw(user_key, user, 0, 0))) * mean + unit(draw(user_key, user, 1, 0)))
-        degrees[user - first] = max(1, min(least + more, most))
+        more = -np.log(1.0 - unit(draw(user_key, user, 0, 0))) * mean + unit(draw(user_key, user, 1, 0))
+        degrees[user - first] = np.int64(max(1.0, min(least + more, most)))
     return degrees
 
 
@@ -201,7 +203,7 @@ def _draw_items(
     return size
 
 
-def _dense(options: SyntheticOptions, world: World, index: int, dimension: int) -> RawModality:
+def _dense(options: SyntheticOptions, truth: GroundTruth, index: int, dimension: int) -> RawModality:
     def blocks() -> Iterator[FeatureBlock]:
         present = _present(options, index)
         centres = _generator(options, VALUES, index).standard_normal((options.num_topics, dimension)).astype(np.float32)
@@ -210,19 +212,19 @@ def _dense(options: SyntheticOptions, world: World, index: int, dimension: int) 
             noise = _generator(options, VALUES, index, 1 + block).standard_normal(
                 (rows.stop - first, dimension), np.float32
             )
-            values = centres[world.topics[index, rows]] + np.float32(options.feature_noise) * noise
+            values = centres[truth.topics[index, rows]] + np.float32(options.feature_noise) * noise
             yield FeatureBlock(first, None, values, present[rows])
 
     return RawModality("dense", dimension, "float32", _place(index), blocks, row_keyed=True)
 
 
-def _tokens(options: SyntheticOptions, world: World, index: int) -> RawModality:
+def _tokens(options: SyntheticOptions, truth: GroundTruth, index: int) -> RawModality:
     def blocks() -> Iterator[FeatureBlock]:
         present = _present(options, index)
         for block, first in enumerate(range(0, options.num_items, BLOCK_ITEMS)):
             rows = slice(first, min(first + BLOCK_ITEMS, options.num_items))
             generator = _generator(options, VALUES, index, 1 + block)
-            lists = _token_lists(options, world.topics[index, rows], present[rows], generator)
+            lists = _token_lists(options, truth.topics[index, rows], present[rows], generator)
             yield FeatureBlock(first, None, lists, present[rows])
 
     return RawModality("tokens", options.vocabulary_size, "int32", _place(index), blocks, row_keyed=True)

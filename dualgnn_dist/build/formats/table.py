@@ -1,8 +1,8 @@
 """`table`: a CSV, TSV or Parquet file of interactions with named columns, and a `.npy` or Parquet file a modality.
 
-Ids are any whole numbers or texts; rows are numbered by the store. A Parquet modality has an item id column and a column of
-vectors (lists of floats) or of tokens (lists of whole numbers), null where the item misses it. A `.npy` modality is keyed
-by row number, or by the ids in a file beside it.
+Ids are any whole numbers or texts; rows are numbered by the store. A Parquet modality has an item id column and a
+column of vectors (lists of floats) or of tokens (lists of whole numbers), null where the item misses it. A `.npy`
+modality is keyed by row number, or by the ids in a file beside it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dualgnn_dist.build.raw import (
     SPLIT_CODES,
     RawData,
     RawModality,
+    batches,
+    columns_of,
     existing,
     npy_modality,
     refuse_first,
@@ -75,7 +77,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         "split": options.split_column,
     }
     frame, first_row = _scan(path, options.separator)
-    columns = frame.collect_schema().names()
+    columns = columns_of(frame, path).names()
     for name in names.values():
         if name is not None and name not in columns:
             raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
@@ -84,7 +86,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
 
     def blocks() -> Iterator[pl.DataFrame]:
         row = first_row
-        for block in chosen.collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True):
+        for block in batches(chosen, path, BLOCK_ROWS):
             yield _checked(block, options, _place(path, unit, row))
             row += len(block)
 
