@@ -269,7 +269,9 @@ def _read_yaml(path: str | Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"config file {str(path)!r} cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"config file {str(path)!r} must hold sections (data:, model:, ..), not {type(values).__name__}")
+        raise UserError(
+            f"config file {str(path)!r} must hold sections (data:, model:, ..), not {type(values).__name__}"
+        )
     return values
 
 
@@ -287,7 +289,9 @@ def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
     for position, key in enumerate(keys[:-1]):
         if not isinstance(values.get(key), Mapping):
             if values.get(key) is not None:
-                raise UserError(f"{'.'.join(keys[: position + 1])} is a value, not a section, so it has no {keys[-1]!r}")
+                raise UserError(
+                    f"{'.'.join(keys[: position + 1])} is a value, not a section, so it has no {keys[-1]!r}"
+                )
             values[key] = {}
         values = values[key]
     values[keys[-1]] = value

@@ -26,7 +26,9 @@ def ensure_store(config: RunConfig) -> Store:
     path = Path(config.data.store)
     if not path.exists():
         if config.prepare is None:
-            raise UserError(f"there is no store at {path}, and the config has no prepare section that says how to make it")
+            raise UserError(
+                f"there is no store at {path}, and the config has no prepare section that says how to make it"
+            )
         say(f"preparing {path}")
         prepare(config.prepare, path, say)
     store = Store.open(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,10 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def say(line: str) -> None:
-    """Prints a line at once, so that a log that is followed shows it."""
-    print(line, flush=True)
+    """Writes a line at once, so that a log that is followed shows it."""
+    # Not `print`: inside a Ray Train worker that is patched to log, and the line would appear twice.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def nothing(line: str) -> None:

@@ -1,7 +1,7 @@
 """The best items of every user: exact, and unique whatever the blocks, threads, workers or BLAS.
 
 A ranking is ordered by (float64 inner product summed in a fixed order, descending; smaller item index first). To
-compute every score that way would cost ten times the matrix product, so the product in float32 is only a filter: an
+compute every score that way would cost many times the matrix product, so the product in float32 is only a filter: an
 item whose float32 score cannot reach the user's K-th best so far, by a bound on the rounding error of any matrix
 product, is passed over; the few others are scored exactly. How the product is cut and in what order it sums thus
 changes no list. On a GPU the product runs there and its blocks are copied to the host; that path could not be run where

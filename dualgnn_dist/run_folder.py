@@ -59,7 +59,9 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
         assert self._board is not None
         for name, value in record.items():
-            values = {f"{name}/{key}": item for key, item in value.items()} if isinstance(value, Mapping) else {name: value}
+            values = (
+                {f"{name}/{key}": item for key, item in value.items()} if isinstance(value, Mapping) else {name: value}
+            )
             for tag, number in values.items():
                 if tag != "epoch" and isinstance(number, (int, float)):
                     self._board.add_scalar(tag, number, record["epoch"])

@@ -71,7 +71,10 @@ def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
         mode=settings.rows,
     )
     storage = "host" if config.tables.device == "host" else "device"
-    declared = {"users": (store.manifest.num_users, model.user_parts), "items": (store.manifest.num_items, model.item_parts)}
+    declared = {
+        "users": (store.manifest.num_users, model.user_parts),
+        "items": (store.manifest.num_items, model.item_parts),
+    }
     tables = {
         side: ShardedTable(side, num_rows, dict(parts), world, config.run.seed, row_adam, storage)  # type: ignore[arg-type]
         for side, (num_rows, parts) in declared.items()
@@ -90,7 +93,9 @@ def sizes_of(store: Store, modalities: tuple[str, ...] | None) -> Sizes:
     manifest = store.manifest
     for name in modalities or ():
         if name not in manifest.modalities:
-            raise UserError(f"data.modalities names {name!r}, the store {store.path} lacks it{nearest(name, manifest.modalities)}")
+            raise UserError(
+                f"data.modalities names {name!r}, the store {store.path} lacks it{nearest(name, manifest.modalities)}"
+            )
     chosen = manifest.modalities if modalities is None else modalities
     kinds = {name: Modality(manifest.modalities[name].kind, manifest.modalities[name].dimension) for name in chosen}
     return Sizes(manifest.num_users, manifest.num_items, kinds)

@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "python -m dualgnn_dist.train --config configs/tiktok.yaml prepare.input=data/tiktok model.name=lightgcn",
     )
     cli.add_config(made)
-    made.add_argument("--resume", action="store_true", help="go on with the run of this name from its newest checkpoint")
+    made.add_argument(
+        "--resume", action="store_true", help="go on with the run of this name from its newest checkpoint"
+    )
     options = cli.parse(made, arguments)
     folder = train(load(options.config, options.overrides), options.resume)
     show(folder, json.loads((folder / METRICS).read_text()))

@@ -10,22 +10,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from dualgnn_dist.csr import CSRHandle, ShardedCSR, load_int32, row_span
 
+ONE = np.uint64(1)
 BLOCK_USERS = 512  # users a task: small enough that threads end together
 
 
-class Scratch(NamedTuple):
-    """What one thread counts in."""
+@intrinsic
+def trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Kernel side: the position, int64, of the lowest bit of a uint64 that is not 0."""
 
-    counts: np.ndarray  # int32 [U], zero between users
-    touched: np.ndarray  # int32 [U]
-    histogram: np.ndarray  # int32 [largest degree + 2], zero between users
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], cgutils.true_bit)
+
+    return types.int64(types.uint64), generate
+
+
+class Scratch(NamedTuple):
+    """What one thread counts in; all but `touched` is zero between users."""
+
+    counts: np.ndarray  # int32 [U]
+    touched: np.ndarray  # int32 [U + 1]: one more, for the write that is not kept
+    histogram: np.ndarray  # int32 [largest degree + 1]
+    marks: np.ndarray  # uint64 [U / 64]: a bit a user
+    summary: np.ndarray  # uint64 [U / 4096]: a bit a word of `marks` that is not zero
+
+    @classmethod
+    def make(cls, num_users: int, largest_degree: int) -> Scratch:
+        """For so many users, of whom none has more items than `largest_degree`."""
+        numbers = (np.zeros(size, dtype=np.int32) for size in (num_users, num_users + 1, largest_degree + 1))
+        bits = (np.zeros(num_users // size + 1, dtype=np.uint64) for size in (64, 4096))
+        return cls(*numbers, *bits)
 
 
 def cooccurrence(
@@ -51,7 +73,7 @@ def cooccurrence(
     largest = max((int(np.diff(offsets).max(initial=0)) for offsets in user_item.offsets), default=0)
     pool: SimpleQueue[Scratch] = SimpleQueue()
     for _ in range(num_threads):
-        pool.put(Scratch(*(np.zeros(size, dtype=np.int32) for size in (num_users, num_users + 1, largest + 2))))
+        pool.put(Scratch.make(num_users, largest))
 
     def block(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         scratch = pool.get()
@@ -78,15 +100,11 @@ def _block(
     lengths = np.zeros(last - first, dtype=np.int32)
     neighbors = np.empty((last - first) * k, dtype=np.int32)
     counts = np.empty((last - first) * k, dtype=np.int32)
-    keys = np.empty(k, dtype=np.int64)
     size = 0
     for user in range(first, last):
         num_touched = _count(user_item, item_user, limit, user, scratch)
-        length = _select(num_touched, keys, scratch)
+        length = _select(num_touched, scratch, neighbors[size : size + k], counts[size : size + k])
         lengths[user - first] = length
-        for j in range(length):
-            neighbors[size + j] = keys[j] & 0x7FFFFFFF
-            counts[size + j] = 0x7FFFFFFF - (keys[j] >> 32)
         size += length
     return lengths, neighbors[:size].copy(), counts[:size].copy()
 
@@ -114,35 +132,41 @@ def _count(user_item: CSRHandle, item_user: CSRHandle, limit: int, user: int, sc
 
 
 @njit(nogil=True, cache=True)
-def _select(num_touched: int, keys: np.ndarray, scratch: Scratch) -> int:
-    """The heaviest of the touched, as ascending keys (2^31 - 1 - count) << 32 | user; clears the scratch."""
-    counts, touched, histogram = scratch.counts, scratch.touched, scratch.histogram
+def _select(num_touched: int, scratch: Scratch, neighbors: np.ndarray, heaviest: np.ndarray) -> int:
+    """Fills in the heaviest of the touched with their counts; clears the scratch; returns how many there are.
+
+    Without sorting: the histogram says where each count's users begin, a bitmap gives the users in ascending order.
+    """
+    counts, touched, histogram, marks, summary = scratch
     largest = 0
     for j in range(num_touched):
         count = counts[touched[j]]
         histogram[count] += 1
         largest = max(largest, count)
-    threshold, above = largest, 0  # all counts above the threshold fit, with `above` of them
-    while threshold > 1 and above + histogram[threshold] < len(keys):
-        above += histogram[threshold]
-        threshold -= 1
-    histogram[: largest + 1] = 0
-    length, num_ties = 0, 0
+    position, threshold = 0, 1
+    for count in range(largest, 0, -1):
+        position, histogram[count] = position + histogram[count], position
+        if position >= len(neighbors):
+            threshold = count  # lighter ones find no place
+            break
     for j in range(num_touched):
         other = touched[j]
-        count = counts[other]
-        counts[other] = 0
-        if count > threshold:
-            keys[length] = ((0x7FFFFFFF - np.int64(count)) << 32) | other
-            length += 1
-        elif count == threshold and count > 0:
-            touched[num_ties] = other
-            num_ties += 1
-    room = min(len(keys) - length, num_ties)
-    ties = touched[:num_ties]
-    if 0 < room < num_ties:
-        ties = np.partition(ties, room - 1)
-    for j in range(room):
-        keys[length + j] = ((0x7FFFFFFF - np.int64(threshold)) << 32) | ties[j]
-    keys[: length + room].sort()
-    return length + room
+        if counts[other] < threshold:
+            counts[other] = 0
+        else:
+            marks[other >> 6] |= ONE << np.uint64(other & 63)
+            summary[other >> 12] |= ONE << np.uint64((other >> 6) & 63)
+    for k in range(len(summary)):
+        while summary[k]:
+            word = (k << 6) + trailing_zeros(summary[k])
+            summary[k] &= summary[k] - ONE
+            while marks[word]:
+                other = (word << 6) + trailing_zeros(marks[word])
+                marks[word] &= marks[word] - ONE
+                place = histogram[counts[other]]
+                if place < len(neighbors):
+                    neighbors[place], heaviest[place] = other, counts[other]
+                    histogram[counts[other]] += 1
+                counts[other] = 0
+    histogram[: largest + 1] = 0
+    return min(position, len(neighbors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,7 @@ def _fit(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
             name=name,
             storage_path=str(storage),
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # our own lines say what happens
         ),
     )
     try:
@@ -89,12 +92,14 @@ def _train(config: RunConfig, world: World, resume: bool) -> None:
 
 
 def _report(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Tells Ray of a checkpoint. It already lies where every worker sees it, so nothing is copied."""
-    ray.train.report(
-        dict(metrics),
-        checkpoint=ray.train.Checkpoint.from_directory(str(folder.absolute())),
-        checkpoint_upload_mode=ray.train.CheckpointUploadMode.NO_UPLOAD,
-    )
+    """Tells Ray of a checkpoint, from every rank: it is a barrier. What Ray keeps is a pointer: the state itself lies in
+    the run's folder already, where every worker sees it, and is not copied."""
+    if ray.train.get_context().get_world_rank() > 0:
+        ray.train.report(dict(metrics))
+        return
+    with tempfile.TemporaryDirectory() as pointer:
+        (Path(pointer) / "checkpoint.json").write_text(json.dumps({"folder": str(folder)}))
+        ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(pointer))
 
 
 def _check_resources(config: RunConfig) -> None:

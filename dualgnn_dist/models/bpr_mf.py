@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dualgnn_dist.models.losses import bpr, squared_norm
 from dualgnn_dist.models.contract import Recommender, Rows
+from dualgnn_dist.models.losses import bpr, squared_norm
 from dualgnn_dist.parts import TablePart, xavier_normal
 from dualgnn_dist.types import Feature, Sizes
 
@@ -60,7 +60,9 @@ class BPRMF(Recommender):
         """The table rows, [i, d]."""
         return layers[0]
 
-    def loss(self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows) -> Tensor:
+    def loss(
+        self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
+    ) -> Tensor:
         """BPR plus the squared norm of the triple's table rows."""
         norms = sum(squared_norm(rows, len(positive_scores)) for rows in (users, positives, negatives))
         return bpr(positive_scores, negative_scores) + self.config.regularization * norms

@@ -87,7 +87,9 @@ class Recommender(nn.Module, ABC):
         """[i, d] representation from layers 0..L."""
 
     @abstractmethod
-    def loss(self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows) -> Tensor:
+    def loss(
+        self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
+    ) -> Tensor:
         """[B] loss of each interaction, penalties included, from scores [B] and the table rows of its nodes [B, width]."""
 
     def forward(self, batch: Batch, user_rows: Rows, item_rows: Rows) -> Tensor:

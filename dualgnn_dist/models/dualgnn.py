@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dualgnn_dist.models.losses import bpr_base_2, mean_square
 from dualgnn_dist.models.contract import CoUsers, Recommender, Rows, Weighting
 from dualgnn_dist.models.layers import ItemTower
+from dualgnn_dist.models.losses import bpr_base_2, mean_square
 from dualgnn_dist.parts import TablePart, softmax_of_xavier_normal, xavier_normal
 from dualgnn_dist.strict import UserError
 from dualgnn_dist.types import Feature, Sizes
@@ -69,9 +69,7 @@ class DualGNN(Recommender):
             )
         self.modalities = tuple(sizes.modalities)
         self.num_hops = config.num_layers
-        self.user_parts = {
-            f"preference_{name}": TablePart(config.width, xavier_normal) for name in self.modalities
-        }
+        self.user_parts = {f"preference_{name}": TablePart(config.width, xavier_normal) for name in self.modalities}
         if config.fusion != "mean":  # the mean has no weights: a parameter that no loss reaches is not made
             self.user_parts["fusion"] = TablePart(len(self.modalities), softmax_of_xavier_normal)
         if config.max_co_users > 0:
@@ -102,7 +100,9 @@ class DualGNN(Recommender):
         """`z(i)`, [i, d]: the sum over layers and modalities."""
         return self._by_modality(layers).sum(1)
 
-    def loss(self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows) -> Tensor:
+    def loss(
+        self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
+    ) -> Tensor:
         """BPR to base 2, plus lambda times the mean squares of the user's preferences and fusion weights."""
         penalty = torch.stack([mean_square(part) for part in users.values()]).sum(0)
         return bpr_base_2(positive_scores, negative_scores) + self.config.regularization * penalty

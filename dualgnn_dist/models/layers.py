@@ -39,9 +39,7 @@ class _NeighborSum(torch.autograd.Function):
         rows: SparseRows = ctx.rows
         shape = rows.shape[::-1]
         gradient = gradient.contiguous()
-        return _product(
-            rows.transposed_offsets, rows.transposed_targets, rows.transposed_values, shape, gradient
-        ), None
+        return _product(rows.transposed_offsets, rows.transposed_targets, rows.transposed_values, shape, gradient), None
 
 
 def _product(offsets: Tensor, sources: Tensor, values: Tensor | None, shape: tuple[int, int], x: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dualgnn_dist.models.losses import bpr, squared_norm
 from dualgnn_dist.models.contract import Recommender, Rows
+from dualgnn_dist.models.losses import bpr, squared_norm
 from dualgnn_dist.parts import TablePart, xavier_uniform
 from dualgnn_dist.types import Feature, Sizes
 
@@ -65,7 +65,9 @@ class LightGCN(Recommender):
         """The mean over layers, [i, d]."""
         return torch.stack(layers).mean(0)
 
-    def loss(self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows) -> Tensor:
+    def loss(
+        self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
+    ) -> Tensor:
         """BPR plus half the squared norm of the triple's table rows."""
         norms = sum(squared_norm(rows, len(positive_scores)) for rows in (users, positives, negatives))
         return bpr(positive_scores, negative_scores) + 0.5 * self.config.regularization * norms

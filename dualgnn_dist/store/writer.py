@@ -38,6 +38,10 @@ class StoreWriter:
         rows_per_shard: rows of every shard of a table but its last.
         overwrite: an existing store at `path` is replaced at the commit, and stays readable until then.
 
+    Attributes:
+        folder: where the shards go until the commit.
+        leftovers: such folders of other writers of this path, killed or still at work.
+
     Raises:
         UserError: `path` exists and may not be replaced.
     """
@@ -49,6 +53,7 @@ class StoreWriter:
         self._num_shards: dict[str, int] = {}
         self._refuse_existing(overwrite)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.leftovers = sorted(self.path.parent.glob(f".{self.path.name}.unfinished-*"))
         self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.unfinished-", dir=self.path.parent))
 
     def __enter__(self) -> StoreWriter:

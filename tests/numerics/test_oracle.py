@@ -66,9 +66,7 @@ def test_an_exclusion_changes_the_graph_by_the_positive_edges_alone(demo_store: 
         for edge in range(first.offsets[user], first.offsets[user + 1]):
             pairs.add((int(batch.around.subgraph.users[user]), int(batch.around.subgraph.items[first.sources[edge]])))
     users, items = batch.around.subgraph.users, batch.around.subgraph.items
-    positives = {
-        (int(users[u]), int(items[i])) for u, i in zip(batch.users, batch.positives, strict=True)
-    }
+    positives = {(int(users[u]), int(items[i])) for u, i in zip(batch.users, batch.positives, strict=True)}
     seeds = {int(user) for user in users[: batch.around.subgraph.user_reach[0]]}
     all_edges = {(user, int(item)) for user in seeds for item in demo_store.user_item.row(user)}
     assert pairs == all_edges - positives
@@ -76,7 +74,10 @@ def test_an_exclusion_changes_the_graph_by_the_positive_edges_alone(demo_store: 
 
 def dense_losses(model: Recommender, store: Store, tables: dict, batch: Batch) -> Tensor:
     """[B] losses from dense matrices over the whole graph."""
-    users, positives = batch.around.subgraph.users[batch.users].long(), batch.around.subgraph.items[batch.positives].long()
+    users, positives = (
+        batch.around.subgraph.users[batch.users].long(),
+        batch.around.subgraph.items[batch.positives].long(),
+    )
     negatives = batch.around.subgraph.items[batch.negatives].long()
     z_users, z_items = REFERENCES[model.name](model, store, tables)
     difference = (z_users[users] * (z_items[positives] - z_items[negatives])).sum(1)

@@ -35,7 +35,9 @@ def test_mean_over_samples_meets_the_exact_representation(name: str, settings: d
     model = MODELS[name](MODELS[name].Config(width=4, **settings), sizes_of(demo_store, None))
     tables = _tables(model, demo_store)
     exact_users, exact_items = _represent(model, demo_store, tables, replace(SAMPLED, fanouts="all", co_users="all"), 0)
-    users, items = zip(*(_represent(model, demo_store, tables, SAMPLED, seed) for seed in range(NUM_SAMPLES)), strict=True)
+    users, items = zip(
+        *(_represent(model, demo_store, tables, SAMPLED, seed) for seed in range(NUM_SAMPLES)), strict=True
+    )
     for samples, exact in ((torch.stack(users), exact_users), (torch.stack(items), exact_items)):
         error = samples.std(0) / NUM_SAMPLES**0.5
         deviation = ((samples.mean(0) - exact) / error.clamp(min=1e-6))[error > 1e-6]

@@ -1,0 +1,27 @@
+# Everything a user needs: `make train` shows the system at work, `make test` proves it.
+PYTHON ?= python3.11
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: install train test lint clean
+
+install: $(VENV)/.installed
+
+# Constraints pin every package, so that an install today and one in a year are the same.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+train: install
+	rm -rf runs/quickstart
+	$(RUN) -m dualgnn_dist.train --config configs/quickstart.yaml
+
+test: install
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest
+
+clean:
+	rm -rf $(VENV) runs stores
