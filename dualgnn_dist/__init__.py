@@ -1,3 +1,3 @@
-"""Distributed training of multimodal graph recommenders: DualGNN and its baselines, from Arrow store to full ranking."""
+"""Distributed training of multimodal graph recommenders: DualGNN and its baselines, from store to full ranking."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """One file is one complete run: YAML, overrides and defaults become one frozen, checked `RunConfig`.
 
-Every part's settings are a frozen dataclass beside the part. What is here says how they are put together, and what a model's
-name alone decides.
+Every part's settings are a frozen dataclass beside the part. What is here says how they are put together, and what a
+model's name alone decides.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class OptimizerConfig:
 
     Args:
         learning_rate: null takes the model's own.
-        rows: `catch_up` gives untouched rows the moment decay and the momentum that dense Adam would have given them, when
-            they are next read; `lazy` leaves them as they were.
+        rows: `catch_up` gives untouched rows the moment decay and the momentum that dense Adam would have given them,
+            when they are next read; `lazy` leaves them as they were.
     """
 
     learning_rate: float | None = None
@@ -224,7 +224,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     if "run" not in values:
         values["run"] = {"name": name}
     model = {key: value for key, value in values.pop("model").items() if key != "name"}
-    built = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
+    built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
     for section, cls in _SECTIONS.items():
         if section != "prepare" or values.get("prepare") is not None:
             built[section] = build(cls, values.get(section), section)

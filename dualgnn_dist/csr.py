@@ -88,7 +88,7 @@ class ShardedCSR:
     def degrees(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Row lengths, int32: of `rows`, or of every row."""
         if rows is None:
-            return np.concatenate([np.diff(offsets) for offsets in self.offsets] or [[]]).astype(np.int32)
+            return np.concatenate([np.diff(offsets) for offsets in self.offsets] or [np.empty(0)]).astype(np.int32)
         return row_lengths(self.handle, np.ascontiguousarray(rows, dtype=np.int32))
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

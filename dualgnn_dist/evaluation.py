@@ -28,8 +28,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Means over the split's users of every metric at every K, and `num_users`. The same on every worker.
 
-    All items are ranked but a user's training items, and when testing its validation items too; the held-out items of the
-    other split are candidates like any other. Users without a held-out item do not count.
+    All items are ranked but a user's training items, and when testing its validation items too; the held-out items of
+    the other split are candidates like any other. Users without a held-out item do not count.
 
     Raises:
         UserError: no user has a held-out item.

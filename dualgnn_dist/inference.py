@@ -1,8 +1,8 @@
 """Exact representations of everything, layer by layer, users partitioned over the workers.
 
-A user's rows never leave their worker: `A x` at users needs item rows, which every worker holds, and `A x` at items is the
-sum of the workers' partial sums. So a layer costs the network one all-reduce of [I, X], whatever U is. Only the co-occurrence
-aggregation reads other workers' users, and of those only the finished d-wide vectors.
+A user's rows never leave their worker: `A x` at users needs item rows, which every worker holds, and `A x` at items is
+the sum of the workers' partial sums. So a layer costs the network one all-reduce of [I, X], whatever U is. Only the
+co-occurrence aggregation reads other workers' users, and of those only the finished d-wide vectors.
 
 Legend: U, I users and items; n this worker's users; X propagated width; d width of a representation.
 """

@@ -1,7 +1,7 @@
 """Steps 1 to 5 of a mini-batch: (epoch, step) -> `Batch`, made ahead of time by threads.
 
-A batch is a pure function of the store, the settings, the seed, (epoch, step) and this worker's place. So nothing here has
-a state to save, and training resumes by naming the next step.
+A batch is a pure function of the store, the settings, the seed, (epoch, step) and this worker's place. So nothing here
+has a state to save, and training resumes by naming the next step.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:
 
 
 def _edges_by_row(positions: np.ndarray, neighbors: np.ndarray) -> Excluded:
-    """(position of the row, neighbour) pairs as rows of sorted neighbours. Pairs are distinct: a store has no duplicates."""
+    """Pairs (position of the row, neighbour) as rows of sorted neighbours; distinct, as a store has no duplicates."""
     by_row = np.lexsort((neighbors, positions))
     offsets = np.zeros(int(positions.max(initial=-1)) + 2, dtype=np.int64)
     np.cumsum(np.bincount(positions, minlength=len(offsets) - 1), out=offsets[1:])

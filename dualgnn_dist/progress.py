@@ -1,4 +1,4 @@
-"""What the screen says while a run goes on: whole lines, a few seconds apart, readable in a terminal and in a job's log alike."""
+"""What the screen says while a run goes on: whole lines, seconds apart, that read well in a terminal and in a log."""
 
 from __future__ import annotations
 

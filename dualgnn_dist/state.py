@@ -105,8 +105,8 @@ def _check_co_users(model: Recommender, store: Store) -> None:
     stored = store.manifest.settings["prepare"]["num_co_users"]
     if model.co_users is not None and model.co_users.max_neighbors > stored:
         raise UserError(
-            f"model.max_co_users={model.co_users.max_neighbors} asks for more co-users than the store {store.path} keeps "
-            f"({stored}); make it again with a larger prepare.num_co_users, or lower model.max_co_users"
+            f"model.max_co_users={model.co_users.max_neighbors} asks for more co-users than the store {store.path} "
+            f"keeps ({stored}); make it again with a larger prepare.num_co_users, or lower model.max_co_users"
         )
 
 

@@ -72,7 +72,7 @@ def build(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the annotated type: int, float, str, bool, Literal, tuples, lists, dicts, unions, nested dataclasses."""
+    """`value` as the annotated type: a number, text, bool, Literal, tuple, dict, union or dataclass, however nested."""
     origin = typing.get_origin(hint)
     if hint is Any:
         return value

@@ -125,8 +125,9 @@ class Trainer:
         parts = {side: state.parts(side, fetched) for side, fetched in rows.items()}
         with torch.autocast(world.device.type, torch.bfloat16, enabled=self._config.train.precision == "bfloat16"):
             losses = self._wrapped(batch, parts.get("users", {}), parts.get("items", {}))
-        # Workers hold unequal slices of the batch. Averaging over workers, as DDP and the tables do, gives the mean over
-        # the global batch when each worker's sum is divided by the global size and multiplied by the number of workers.
+        # Workers hold unequal slices of the batch. Averaging over workers, as DDP and the tables do, gives the mean
+        # over the global batch when each worker's sum is divided by the global size and multiplied by the number of
+        # workers.
         total = losses.float().sum()
         if state.dense_optimizer is not None:
             state.dense_optimizer.zero_grad()
@@ -143,6 +144,10 @@ class Trainer:
         started, waited = time.perf_counter(), self.loader.waiting_seconds
         loss_sum = torch.tensor(progress.loss_sum if world.is_main else 0.0, dtype=torch.float64, device=world.device)
         steps_before = progress.step
+
+        def mean_loss() -> float:  # of this worker's slices: called only for a line on the screen
+            return float(loss_sum) * world.size / progress.loss_count
+
         for batch in self.loader.epoch(progress.epoch, progress.step):
             loss_sum += self.train_step(to_device(batch, world.device))
             progress.step += 1
@@ -151,7 +156,7 @@ class Trainer:
             lines.step(
                 f"epoch {progress.epoch + 1}/{self._config.train.epochs}  step {progress.step}/{num_steps}",
                 progress.epoch * num_steps + progress.step,
-                lambda: float(loss_sum) * world.size / progress.loss_count,
+                mean_loss,
                 (progress.step - steps_before) * self._config.sampler.batch_size / seconds,
                 (self.loader.waiting_seconds - waited) / seconds,
             )
@@ -166,8 +171,8 @@ class Trainer:
         loss = loss_sum / progress.loss_count
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss of epoch {progress.epoch + 1} is {loss}: training has diverged; lower optimizer.learning_rate "
-                f"(now {self._config.optimizer.learning_rate})"
+                f"the loss of epoch {progress.epoch + 1} is {loss}: training has diverged; lower "
+                f"optimizer.learning_rate (now {self._config.optimizer.learning_rate})"
             )
         rate = progress.loss_count / seconds
         progress.seconds["training"] += seconds

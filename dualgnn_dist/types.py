@@ -129,7 +129,7 @@ class Neighborhood:
 
     Args:
         subgraph: around the wanted users, their co-users and the wanted items.
-        co_users: [wanted users, seed users] with estimated weights s(u, v), or None. The wanted users are the first seeds.
+        co_users: [wanted users, seed users] with estimated weights s(u, v), or None. Wanted users are the first seeds.
         features: modality -> content of `subgraph.items`.
     """
 

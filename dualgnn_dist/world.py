@@ -1,12 +1,12 @@
 """Who am I: rank, number of workers and device, asked once and passed on as one argument.
 
-Every collective of the program goes through these methods; with one worker they are the identity, so the code above them
-has a single path. Counts and sums travel, means are taken once at the end.
+Every collective of the program goes through these methods; with one worker they are the identity, so the code above
+them has a single path. Counts and sums travel, means are taken once at the end.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
@@ -22,7 +22,7 @@ class World:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     num_threads: int = 1
 
     @property

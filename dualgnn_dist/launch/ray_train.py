@@ -24,8 +24,8 @@ WorkerFunction = Callable[[RunConfig, World, Any], Any]
 def launch(config: RunConfig, resume: bool) -> None:
     """Runs the job on the workers that the config asks for and waits for them.
 
-    Connects to the cluster of `RAY_ADDRESS` (as `ray job submit` sets it), or starts a local one with its dashboard on the
-    loopback address: the dashboard stays on because Ray Train's controller asks the State API behind it.
+    Connects to the cluster of `RAY_ADDRESS` (as `ray job submit` sets it), or starts a local one with its dashboard on
+    the loopback address: the dashboard stays on because Ray Train's controller asks the State API behind it.
 
     Raises:
         UserError: what a worker refused, or a local machine with too few CPUs or GPUs.
@@ -92,8 +92,11 @@ def _train(config: RunConfig, world: World, resume: bool) -> None:
 
 
 def _report(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Tells Ray of a checkpoint, from every rank: it is a barrier. What Ray keeps is a pointer: the state itself lies in
-    the run's folder already, where every worker sees it, and is not copied."""
+    """Tells Ray of a checkpoint, from every rank: it is a barrier.
+
+    What Ray keeps is a pointer: the state itself lies in the run's folder already, where every worker sees it, and is
+    not copied.
+    """
     if ray.train.get_context().get_world_rank() > 0:
         ray.train.report(dict(metrics))
         return
@@ -103,7 +106,7 @@ def _report(metrics: Mapping[str, Any], folder: Path) -> None:
 
 
 def _check_resources(config: RunConfig) -> None:
-    """Refuses what one machine can never give: Ray would wait for it without end. A cluster of several may still grow."""
+    """Refuses what one machine can never give: Ray would wait for it without end. A cluster may still grow."""
     if len(ray.nodes()) > 1:
         return
     resources = config.resources

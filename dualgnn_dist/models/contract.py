@@ -1,8 +1,8 @@
 """What a model is: functions of single rows. How rows meet along the graph is written once, here and in `inference`.
 
 A model says what a node starts from, what a layer makes of a node and the sum over its neighbours, and what the layers
-amount to. Training (`forward`, on a sampled subgraph) and ranking (`dualgnn_dist.inference`, on the whole graph) call the
-same functions, so they cannot drift apart. A model holds the dense weights; the table rows come as arguments.
+amount to. Training (`forward`, on a sampled subgraph) and ranking (`dualgnn_dist.inference`, on the whole graph) call
+the same functions, so they cannot drift apart. A model holds the dense weights; the table rows come as arguments.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class Recommender(nn.Module, ABC):
         """[i, X] layer 0 of items from their table rows and contents."""
 
     def layer(self, index: int, x: Tensor, neighbors: Tensor) -> Tensor:
-        """Layer `index` (1..L) of nodes from their last layer `x` and the weighted sum over their neighbours, both [n, X]."""
+        """Layer `index` (1..L), [n, X], from the nodes' last layer `x` and the weighted sum over their neighbours."""
         return neighbors
 
     def source_weight(self, degrees: Tensor) -> Tensor:
-        """A neighbour's factor in the sum, by its degree (floating point); with `target_weight` symmetric. 0 if isolated."""
+        """A neighbour's factor in the sum, by its degree (floating point): `1 / sqrt(deg)`, 0 for isolated nodes."""
         return (degrees > 0) * degrees.clamp(min=1).rsqrt()
 
     def target_weight(self, degrees: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class Recommender(nn.Module, ABC):
     def loss(
         self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
     ) -> Tensor:
-        """[B] loss of each interaction, penalties included, from scores [B] and the table rows of its nodes [B, width]."""
+        """[B] loss of each interaction, penalties included, from its scores [B] and table rows (part -> [B, width])."""
 
     def forward(self, batch: Batch, user_rows: Rows, item_rows: Rows) -> Tensor:
         """[B] loss of each interaction of the batch: the mean over the GLOBAL batch is what training minimises.
@@ -133,7 +133,7 @@ class Recommender(nn.Module, ABC):
 
 
 def _estimate(edges: SparseRows, scale: Tensor, source_weight: Tensor, target_weight: Tensor, x: Tensor) -> Tensor:
-    """The weighted sum over all neighbours, estimated from the drawn ones: weights from true degrees, scaled by deg/drawn."""
+    """The weighted sum over all neighbours, estimated from the drawn ones: true degrees, scaled by degree / drawn."""
     num_targets, num_sources = edges.shape
     weighted = x * source_weight[:num_sources].unsqueeze(1)
     return neighbor_sum(edges, weighted) * (target_weight[:num_targets] * scale).unsqueeze(1)

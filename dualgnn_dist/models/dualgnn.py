@@ -1,7 +1,8 @@
 """DualGNN: one propagation a modality, personal weights of the modalities, preferences smoothed over co-users.
 
 Wang, Wei, Yin, Wu, Song, Nie, "DualGNN: Dual Graph Neural Network for Multimedia Recommendation", IEEE Transactions on
-Multimedia 25 (2023) 1074-1084. The propagations of all M modalities share one structure and are one product of width M d.
+Multimedia 25 (2023) 1074-1084. The propagations of all M modalities share one structure: they are one product of width
+M d.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class DualGNNConfig:
 
 
 class DualGNN(Recommender):
-    """See `models.md` for the formulas. Legend: M modalities, d width; a node's layer is [M d], modality after modality.
+    """The formulas stand at the methods. Legend: M modalities, d width; a node's layer is [M d], modality by modality.
 
     Raises:
         UserError: the store has no modality.

@@ -1,7 +1,7 @@
 """LightGCN: propagation and nothing else.
 
-He, Deng, Wang, Li, Zhang, Wang, "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", SIGIR
-2020.
+He, Deng, Wang, Li, Zhang, Wang, "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
+SIGIR 2020.
 """
 
 from __future__ import annotations

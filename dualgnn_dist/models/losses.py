@@ -1,7 +1,7 @@
 """Pairwise ranking losses and the penalties of the batch's rows, one value an interaction.
 
-A model's loss is a vector over interactions, so the mean over the global batch is a sum and a count over disjoint slices:
-it does not depend on how many workers share the batch.
+A model's loss is a vector over interactions, so the mean over the global batch is a sum and a count over disjoint
+slices: it does not depend on how many workers share the batch.
 """
 
 from __future__ import annotations

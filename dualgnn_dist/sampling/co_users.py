@@ -1,9 +1,10 @@
 """Step 3 of a mini-batch: which co-users of a user are read, and with what weight.
 
-The exact aggregation is `h(u) = sum_v s(u, v) g(v)` over the K heaviest neighbours of the co-occurrence graph. The estimate
-takes the heavier half of the wanted number exactly, and draws the other half from the remaining neighbours in proportion to
-their weights, each draw standing for an equal share of the weight that remains: its expectation is h(u). One draw falls in each
-equal slice of the cumulative weight, which is unbiased as independent draws are, with less variance.
+The exact aggregation is `h(u) = sum_v s(u, v) g(v)` over the K heaviest neighbours of the co-occurrence graph. The
+estimate takes the heavier half of the wanted number exactly, and draws the other half from the remaining neighbours in
+proportion to their weights, each draw standing for an equal share of the weight that remains: its expectation is h(u).
+One draw falls in each equal slice of the cumulative weight, which is unbiased as independent draws are, with less
+variance.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _sample(
 
 @njit(nogil=True, cache=True)
 def _weigh(csr: CSRHandle, shard: int, start: int, length: int, weighting: int, weights: np.ndarray) -> None:
-    """Fills weights[:length] with s(u, v), which sum to 1. The first count is the largest: the softmax cannot overflow."""
+    """Fills weights[:length] with s(u, v), which sum to 1. The first count is the largest: no exponential overflows."""
     total = 0.0
     for position in range(length):
         count = load_int32(csr.counts[shard], start + position)
@@ -106,7 +107,7 @@ def _weigh(csr: CSRHandle, shard: int, start: int, length: int, weighting: int, 
 
 @njit(nogil=True, cache=True)
 def _draw_tail(tail: np.ndarray, share: float, key: int, positions: np.ndarray) -> None:
-    """Fills `positions` (into `tail`): the k-th lies where the cumulative weight passes a uniform point of its k-th slice."""
+    """Fills `positions` (into `tail`): the k-th is where the cumulative weight passes a uniform point of slice k."""
     cumulative = 0.0
     position = -1
     for drawn in range(len(positions)):

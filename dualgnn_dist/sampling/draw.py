@@ -12,13 +12,16 @@ import numpy as np
 from numba import njit
 
 from dualgnn_dist.csr import CSRHandle, ShardedCSR, find, load_int32, row_span
-from dualgnn_dist.sampling.hash import below, mix
+from dualgnn_dist.sampling.hash import Word, below, mix
 
 ALL = -1  # the fanout that takes every neighbour
 
 
 class Excluded(NamedTuple):
-    """Edges left out of the draw: of target k < len(offsets) - 1 the ids `ids[offsets[k]:offsets[k + 1]]`, each a neighbour."""
+    """Edges left out of the draw: of target k the neighbours `ids[offsets[k]:offsets[k + 1]]`, sorted.
+
+    Targets beyond the offsets keep all their edges.
+    """
 
     offsets: np.ndarray  # int64 [k + 1]
     ids: np.ndarray  # int32
@@ -42,7 +45,7 @@ class NumbaDraw:
         self._graphs = {"users": user_item, "items": item_user}
 
     def __call__(
-        self, side: str, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded = NOTHING_EXCLUDED
+        self, side: str, targets: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded = NOTHING_EXCLUDED
     ) -> Drawn:
         """Draws for int32 `targets`, which are `users` or `items`; `fanout` ALL takes every neighbour.
 
@@ -106,8 +109,8 @@ def _draw(
 def _choose(chosen: np.ndarray, n: int, key: int) -> None:
     """Fills `chosen` with len(chosen) distinct positions of [0, n), every subset equally likely.
 
-    Few of many: Floyd's algorithm, whose search through the chosen is quadratic in their number. Else selection sampling
-    (Knuth's algorithm S), one pass over the row.
+    Few of many: Floyd's algorithm, whose search through the chosen is quadratic in their number. Else selection
+    sampling (Knuth's algorithm S), one pass over the row.
     """
     count = len(chosen)
     if count * count <= 4 * n:
@@ -131,7 +134,7 @@ def _choose(chosen: np.ndarray, n: int, key: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _skip_excluded(csr: CSRHandle, target: int, excluded: np.ndarray, positions: np.ndarray) -> None:
-    """Maps positions among the neighbours that are left to positions in the whole row. `excluded` is sorted, as the row is."""
+    """Maps positions among the neighbours that are left to positions in the whole row. `excluded` ascends."""
     for other in range(len(excluded)):
         gap = find(csr, target, excluded[other])
         for k in range(len(positions)):

@@ -1,8 +1,8 @@
 """Step 4 of a mini-batch: seeds -> their layered neighbourhood, an honest estimate of the whole graph's propagation.
 
-Hop h draws anew, with fanout h, for EVERY node within h - 1 hops, so a layer's value at a node does not depend on where in
-the batch the node was first met: it is unbiased for any number of layers (a draw that served two layers would meet itself
-on walks that return), and the same however the batch is cut over workers.
+Hop h draws anew, with fanout h, for EVERY node within h - 1 hops, so a layer's value at a node does not depend on where
+in the batch the node was first met: it is unbiased for any number of layers (a draw that served two layers would meet
+itself on walks that return), and the same however the batch is cut over workers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numba import njit
 from dualgnn_dist.csr import ShardedCSR
 from dualgnn_dist.sampling import pyg_lib
 from dualgnn_dist.sampling.draw import ALL, NOTHING_EXCLUDED, Drawn, Excluded, NumbaDraw
-from dualgnn_dist.sampling.hash import mix
+from dualgnn_dist.sampling.hash import Word, mix
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.types import Hop, Subgraph
 
@@ -30,8 +30,10 @@ class Draw(Protocol):
     """One hop's draw: the contract of a backend. See `NumbaDraw`."""
 
     def __call__(
-        self, side: str, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded = NOTHING_EXCLUDED
-    ) -> Drawn: ...
+        self, side: str, targets: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded = NOTHING_EXCLUDED
+    ) -> Drawn:
+        """At most `fanout` neighbours of each of int32 `targets`, uniformly, without replacement."""
+        ...
 
 
 def make_draw(backend: Backend, user_item: ShardedCSR, item_user: ShardedCSR) -> Draw:
@@ -71,7 +73,7 @@ class NeighborSampler:
         self._draw = make_draw(backend, user_item, item_user)
         self._local = threading.local()
 
-    def sample(self, seeds: Seeds, key: int) -> Subgraph:
+    def sample(self, seeds: Seeds, key: Word) -> Subgraph:
         """The subgraph around `seeds`, a pure function of them and the uint64 `key` of the step."""
         users = _Reached(seeds.users, self._positions("users", self._user_item.num_rows))
         items = _Reached(seeds.items, self._positions("items", self._item_user.num_rows))
@@ -112,7 +114,7 @@ class NeighborSampler:
         )
 
     def _positions(self, side: str, num_rows: int) -> np.ndarray:
-        """A thread's int32 [num_rows] scratch of local positions: -1 everywhere between calls, so no call clears it whole."""
+        """A thread's int32 [num_rows] scratch of local positions: -1 all over between calls, so no call clears it."""
         if not hasattr(self._local, side):
             setattr(self._local, side, np.full(num_rows, -1, dtype=np.int32))
         return getattr(self._local, side)

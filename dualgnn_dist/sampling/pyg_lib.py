@@ -1,11 +1,12 @@
 """The second backend of one hop's draw: pyg-lib, where it is installed.
 
-pyg-lib samples one homogeneous int64 graph held in memory, so both directions of the bipartite graph are copied into one,
-items numbered after users. It has a generator of its own, which is seeded with the draw's key before each call: a batch is
-reproducible at one thread, but unlike with the Numba backend it depends on the slice of the batch a worker holds.
+pyg-lib samples one homogeneous int64 graph held in memory, so both directions of the bipartite graph are copied into
+one, items numbered after users. It has a generator of its own, which is seeded with the draw's key before each call: a
+batch is reproducible at one thread, but unlike with the Numba backend it depends on the slice of the batch a worker
+holds.
 
-pyg-lib is not on the package index and could not be run where this was written; `tests/conformance/test_samplers.py` runs
-this backend wherever it is installed.
+pyg-lib is not on the package index and could not be run where this was written; `tests/conformance/test_samplers.py`
+runs this backend wherever it is installed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 
 from dualgnn_dist.csr import ShardedCSR
 from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Drawn, Excluded
+from dualgnn_dist.sampling.hash import Word
 from dualgnn_dist.strict import UserError
 
 
@@ -37,8 +39,8 @@ class PygLibDraw:
     def __init__(self, user_item: ShardedCSR, item_user: ShardedCSR) -> None:
         if not is_installed():
             raise UserError(
-                "sampler.backend=pyg_lib needs the package pyg-lib, which is not installed; install it from PyG's wheel "
-                "index, or use sampler.backend=numba"
+                "sampler.backend=pyg_lib needs the package pyg-lib, which is not installed; install it from PyG's "
+                "wheel index, or use sampler.backend=numba"
             )
         import pyg_lib
 
@@ -49,7 +51,7 @@ class PygLibDraw:
         self._lock = threading.Lock()  # the generator is global to the process
 
     def __call__(
-        self, side: str, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded = NOTHING_EXCLUDED
+        self, side: str, targets: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded = NOTHING_EXCLUDED
     ) -> Drawn:
         """Draws for int32 `targets`, which are `users` or `items`.
 

@@ -1,4 +1,4 @@
-"""Sparse rows together with their transpose: made once in the sampler's thread, used by the forward and the backward pass."""
+"""Sparse rows together with their transpose: made once in the sampler's thread, for forward and backward pass alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every model at full fanout equals a plain dense reference, written here from its formulas: values, loss and gradients."""
+"""Every model at full fanout equals a dense reference, written here from its formulas: values, loss and gradients."""
 
 from __future__ import annotations
 

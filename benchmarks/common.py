@@ -1,0 +1,60 @@
+"""What the measurements share: where they ran, how runs are started, where results are filed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from dualgnn_dist.config import load
+from dualgnn_dist.job import versions
+from dualgnn_dist.run_folder import METRICS
+from dualgnn_dist.train import train
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def run(config: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Trains one run, or reads it if it is finished already; returns its metrics and where its folder is."""
+    loaded = load(config, overrides)
+    folder = loaded.run.folder
+    if not (folder / METRICS).exists():
+        train(loaded, resume=folder.exists())
+    return {**json.loads((folder / METRICS).read_text()), "folder": str(folder)}
+
+
+def hardware() -> dict[str, Any]:
+    """Cores, memory, date and versions: a figure without them says nothing."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "machine": platform.machine(),
+        "versions": versions(),
+    }
+
+
+def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows as a table; the first row names the columns."""
+    table = Table(title=title)
+    for column in rows[0]:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console(width=140).print(table)
+
+
+def file(name: str, result: Mapping[str, Any]) -> None:
+    """Files a result under `results/` and prints it as the last line."""
+    complete = {**result, "hardware": hardware()}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(complete, indent=1) + "\n")
+    print(json.dumps(complete))
