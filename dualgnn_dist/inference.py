@@ -19,6 +19,7 @@ from torch import Tensor
 from dualgnn_dist.loader import gather_features
 from dualgnn_dist.models import Recommender
 from dualgnn_dist.models.layers import neighbor_sum, transpose
+from dualgnn_dist.routing import Route
 from dualgnn_dist.sampling.co_users import sample_co_users
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.store.reader import Store
@@ -122,22 +123,11 @@ class _Inference:
             own = self._own_users[block].numpy().astype(np.int32)
             rows = sample_co_users(graph, own, settings.max_neighbors, settings.weighting, -1, 0)
             co_users, positions = np.unique(rows.neighbors, return_inverse=True)
-            vectors = self._fetch(users, torch.from_numpy(co_users.astype(np.int64)))
+            route = Route(torch.from_numpy(co_users.astype(np.int64)).to(users.device), self._world)
+            vectors = route.answer(users[route.asked])
             edges = sparse_rows(rows.offsets, positions.astype(np.int32), len(co_users), rows.weights)
             blocks.append(neighbor_sum(to_device(edges, self._world.device), vectors))
         return torch.cat(blocks)
-
-    def _fetch(self, values: Tensor, rows: Tensor) -> Tensor:
-        """[k, d] of any users' `rows` int64 [k] from the workers that hold them; `values` are this worker's."""
-        rows, size = rows.to(values.device), self._world.size
-        owner = rows % size
-        order = torch.argsort(owner, stable=True)
-        send = torch.bincount(owner, minlength=size).tolist()
-        receive = self._world.exchange_lengths(send)
-        asked = self._world.exchange(rows[order] // size, send, receive)
-        fetched = torch.empty(len(rows), values.shape[1], dtype=values.dtype, device=values.device)
-        fetched[order] = self._world.exchange(values[asked], receive, send)
-        return fetched
 
     def _edges(self, users: Tensor) -> SparseRows:
         offsets, items = self._store.user_item.gather(users.numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class RunFolder:
     def __init__(self, path: Path, active: bool) -> None:
         self.path = path
         self._active = active
-        self._board = SummaryWriter(str(path / "tensorboard")) if active else None
+        self._board: SummaryWriter | None = None  # made by the first record: a file without any would show as a run
 
     @staticmethod
     def create(path: Path, config_yaml: str, resume: bool) -> None:
@@ -46,6 +47,12 @@ class RunFolder:
         path.mkdir(parents=True)
         write_atomically(path / CONFIG, config_yaml)
 
+    @staticmethod
+    def remove_unless_started(path: Path) -> None:
+        """Deletes the folder of a run that failed before its first epoch or checkpoint, so that its name is free."""
+        if not (path / HISTORY).exists() and not (path / CHECKPOINTS).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
     @property
     def checkpoints(self) -> Path:
         """The folder of the run's checkpoints."""
@@ -57,7 +64,7 @@ class RunFolder:
             return
         with (self.path / HISTORY).open("a") as file:
             file.write(json.dumps(record) + "\n")
-        assert self._board is not None
+        self._board = self._board or SummaryWriter(str(self.path / "tensorboard"))
         for name, value in record.items():
             values = (
                 {f"{name}/{key}": item for key, item in value.items()} if isinstance(value, Mapping) else {name: value}

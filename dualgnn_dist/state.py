@@ -13,6 +13,7 @@ from torch import Tensor
 from dualgnn_dist import checkpoint
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.models import MODELS, Recommender
+from dualgnn_dist.parts import TablePart
 from dualgnn_dist.row_adam import RowAdamConfig
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError, nearest
@@ -58,9 +59,7 @@ class TrainingState:
 
 def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
     """First values, a function of the config alone: the same rows and weights whatever the number of workers."""
-    torch.manual_seed(config.run.seed)
-    model = MODELS[config.model.name](config.model.settings, sizes_of(store, config.data.modalities)).to(world.device)
-    _check_co_users(model, store)
+    model = make_model(config, store).to(world.device)
     settings = config.optimizer
     assert settings.learning_rate is not None
     row_adam = RowAdamConfig(
@@ -71,17 +70,38 @@ def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
         mode=settings.rows,
     )
     storage = "host" if config.tables.device == "host" else "device"
-    declared = {
-        "users": (store.manifest.num_users, model.user_parts),
-        "items": (store.manifest.num_items, model.item_parts),
-    }
     tables = {
         side: ShardedTable(side, num_rows, dict(parts), world, config.run.seed, row_adam, storage)  # type: ignore[arg-type]
-        for side, (num_rows, parts) in declared.items()
+        for side, (num_rows, parts) in _declared(model, store).items()
         if parts
     }
     written_by = {"model": config.model.name, "store": store.manifest.fingerprint}
     return TrainingState(model, _dense_adam(model, config), tables, written_by)
+
+
+def make_model(config: RunConfig, store: Store) -> Recommender:
+    """The model with the first values of its dense weights; no tables yet, so it costs next to nothing.
+
+    Raises:
+        UserError: the store lacks what the model needs.
+    """
+    torch.manual_seed(config.run.seed)
+    model = MODELS[config.model.name](config.model.settings, sizes_of(store, config.data.modalities))
+    _check_co_users(model, store)
+    return model
+
+
+def num_parameters(model: Recommender, store: Store) -> int:
+    """Trained numbers: dense weights and table rows."""
+    dense = sum(parameter.numel() for parameter in model.parameters())
+    rows = (num * sum(part.width for part in parts.values()) for num, parts in _declared(model, store).values())
+    return dense + sum(rows)
+
+
+def _declared(model: Recommender, store: Store) -> dict[str, tuple[int, Mapping[str, TablePart]]]:
+    """The model's tables: rows, and the parts of a row."""
+    manifest = store.manifest
+    return {"users": (manifest.num_users, model.user_parts), "items": (manifest.num_items, model.item_parts)}
 
 
 def sizes_of(store: Store, modalities: tuple[str, ...] | None) -> Sizes:

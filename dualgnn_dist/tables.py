@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from dualgnn_dist.parts import TablePart
+from dualgnn_dist.routing import Route
 from dualgnn_dist.row_adam import RowAdamConfig, RowState, read_rows, update_rows
 from dualgnn_dist.world import World
 
@@ -22,15 +23,13 @@ _ROWS_PER_BLOCK = 65_536  # first values are drawn a block at a time, so they do
 
 
 @dataclass(frozen=True)
-class _Route:
-    """How the rows of one fetch travelled: needed again to send their gradients back."""
+class _Fetch:
+    """What one fetch handed out: needed again to send the gradients back."""
 
     fetched: torch.Tensor  # float32 [n, width], the leaf that was handed out
-    order: torch.Tensor | None  # int64 [n]: the request sorted by owner; None with one worker
-    send: list[int]  # rows asked of each worker
-    receive: list[int]  # rows each worker asked of this one
+    route: Route | None  # None with one worker
     rows: torch.Tensor  # int64: distinct local rows that were asked for, on the storage device
-    place: torch.Tensor  # int64 [sum(receive)]: where each request lies in `rows`
+    place: torch.Tensor  # int64 [requests]: where each request lies in `rows`
 
 
 class ShardedTable:
@@ -72,7 +71,7 @@ class ShardedTable:
         last_step = torch.zeros(len(values), dtype=torch.int32, device=self.storage_device)
         self.state = RowState(values, torch.zeros_like(values), torch.zeros_like(values), last_step)
         self.step = 0
-        self._route: _Route | None = None
+        self._last: _Fetch | None = None
 
     @property
     def row_ids(self) -> torch.Tensor:
@@ -99,17 +98,13 @@ class ShardedTable:
         if self.world.size == 1:
             local = rows.to(self.storage_device)
             fetched = self._read(local).to(self.world.device).requires_grad_()
-            self._route = _Route(fetched, None, [], [], local, local)
+            self._last = _Fetch(fetched, None, local, local)
             return fetched
-        order, send = self._by_owner(rows)
-        receive = self.world.exchange_lengths(send)
-        asked = self.world.exchange(rows.index_select(0, order) // self.world.size, send, receive)
-        distinct, place = torch.unique(asked.to(self.storage_device), return_inverse=True)
+        route = Route(rows, self.world)
+        distinct, place = torch.unique(route.asked.to(self.storage_device), return_inverse=True)
         answers = self._read(distinct).index_select(0, place).to(self.world.device)
-        back = torch.empty_like(order)
-        back[order] = torch.arange(len(order), device=order.device)
-        fetched = self.world.exchange(answers, receive, send).index_select(0, back).requires_grad_()
-        self._route = _Route(fetched, order, send, receive, distinct, place)
+        fetched = route.answer(answers).requires_grad_()
+        self._last = _Fetch(fetched, route, distinct, place)
         return fetched
 
     def apply_gradients(self, fetched: torch.Tensor) -> None:
@@ -122,16 +117,16 @@ class ShardedTable:
         Args:
             fetched: what the last `fetch` returned, after `backward`. Without a gradient it counts as zeros.
         """
-        route, self._route = self._route, None
-        assert route is not None and route.fetched is fetched, "it takes what the last fetch returned, once"
+        last, self._last = self._last, None
+        assert last is not None and last.fetched is fetched, "it takes what the last fetch returned, once"
         gradient = torch.zeros_like(fetched) if fetched.grad is None else fetched.grad
-        if route.order is not None:
-            gradient = self.world.exchange(gradient.index_select(0, route.order), route.send, route.receive)
-        gradient = gradient.to(self.storage_device)
-        if route.order is not None:
-            gradient = _sum_by_row(gradient, route.place, route.receive, len(route.rows)).div_(self.world.size)
+        if last.route is None:
+            gradient = gradient.to(self.storage_device)
+        else:
+            received = last.route.send_back(gradient).to(self.storage_device)
+            gradient = _sum_by_row(received, last.place, last.route.num_asked, len(last.rows)).div_(self.world.size)
         self.step += 1
-        update_rows(self.state, route.rows, gradient, self.step, self.optimizer, self.world.num_threads)
+        update_rows(self.state, last.rows, gradient, self.step, self.optimizer, self.world.num_threads)
 
     def local_rows(self, start: int = 0, stop: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """This worker's rows for reading, brought up to date; no communication.
@@ -159,14 +154,10 @@ class ShardedTable:
         for name, target in self.state._asdict().items():
             assert state[name].shape == target.shape, f"{self.name}: {name} has another shape"
             target.copy_(state[name])
-        self.step, self._route = int(state["step"]), None
+        self.step, self._last = int(state["step"]), None
 
     def _read(self, local: torch.Tensor) -> torch.Tensor:
         return read_rows(self.state, local, self.step, self.optimizer, self.world.num_threads)
-
-    def _by_owner(self, rows: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-        owner = rows % self.world.size
-        return torch.argsort(owner, stable=True), torch.bincount(owner, minlength=self.world.size).tolist()
 
 
 def _sum_by_row(gradient: torch.Tensor, place: torch.Tensor, receive: list[int], num_rows: int) -> torch.Tensor:

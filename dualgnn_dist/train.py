@@ -14,7 +14,11 @@ from dualgnn_dist import cli
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.prepare import ensure_store
+from dualgnn_dist.progress import say
 from dualgnn_dist.run_folder import METRICS, RunFolder
+from dualgnn_dist.sampling.order import num_steps
+from dualgnn_dist.state import make_model, num_parameters
+from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import run_program
 
 
@@ -25,11 +29,36 @@ def train(config: RunConfig, resume: bool = False) -> Path:
         UserError: the run exists already, or what its parts refuse.
     """
     config = config.with_absolute_paths()
-    ensure_store(config)
-    RunFolder.create(config.run.folder, config.to_yaml(), resume)
+    folder = config.run.folder
+    plan = describe(config, ensure_store(config))  # makes the model: what does not fit the data is refused here
+    RunFolder.create(folder, config.to_yaml(), resume)
+    say(f"{plan}\nrun folder: {folder}")
     launch = in_process.launch if config.resources.num_workers == 0 else ray_train.launch
-    launch(config, resume)
-    return config.run.folder
+    try:
+        launch(config, resume)
+    except BaseException:
+        RunFolder.remove_unless_started(folder)
+        raise
+    return folder
+
+
+def describe(config: RunConfig, store: Store) -> str:
+    """What will run, on what, in two lines.
+
+    Raises:
+        UserError: the model does not fit the store.
+    """
+    sizes, batch_size, workers = store.manifest, config.sampler.batch_size, config.resources.num_workers
+    interactions = sizes.num_interactions["train"]
+    shown = "this process" if workers == 0 else "1 worker" if workers == 1 else f"{workers} workers"
+    if not isinstance(workers, int):
+        shown = f"{workers[0]} to {workers[1]} workers"
+    return (
+        f"{config.model.name}, {num_parameters(make_model(config, store), store):,} parameters, on {shown}: "
+        f"{config.train.epochs} epochs of {num_steps(interactions, batch_size):,} steps of {batch_size:,} interactions\n"
+        f"store {store.path}: {sizes.num_users:,} users, {sizes.num_items:,} items, "
+        f"{interactions:,} training interactions"
+    )
 
 
 def show(folder: Path, metrics: dict[str, Any], split: str = "test") -> None:

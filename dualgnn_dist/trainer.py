@@ -69,6 +69,10 @@ class Outcome:
     test: dict[str, float]
 
 
+class Diverged(UserError):
+    """The loss is no finite number. Every worker raises it at the same step; trying again would end the same."""
+
+
 def ddp(model: nn.Module) -> nn.Module:
     """The default wrapper of the dense weights for a process group without Ray."""
     return DistributedDataParallel(model) if torch.distributed.is_initialized() else model
@@ -170,7 +174,7 @@ class Trainer:
         progress = self.progress
         loss = loss_sum / progress.loss_count
         if not math.isfinite(loss):
-            raise UserError(
+            raise Diverged(
                 f"the loss of epoch {progress.epoch + 1} is {loss}: training has diverged; lower "
                 f"optimizer.learning_rate (now {self._config.optimizer.learning_rate})"
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +17,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.job import run_worker
+from dualgnn_dist.progress import say
 from dualgnn_dist.strict import UserError
+from dualgnn_dist.trainer import Diverged
 from dualgnn_dist.world import World
 
 WorkerFunction = Callable[[RunConfig, World, Any], Any]
@@ -36,13 +40,22 @@ def launch(config: RunConfig, resume: bool) -> None:
 def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
     """Runs `function(config, world, argument)` on every worker; returns what rank 0 returned."""
     was_running = ray.is_initialized()
-    ray.init(ignore_reinit_error=True, logging_level="warning")
+    _keep_ray_quiet()
+    started = ray.init(ignore_reinit_error=True, logging_level="error")
+    say(f"Ray dashboard: http://{started.dashboard_url}  (its token: ray get-auth-token)")
     try:
         _check_resources(config)
         return _fit(config, function, argument)
     finally:
         if not was_running:
             ray.shutdown()
+
+
+def _keep_ray_quiet() -> None:
+    """Leaves out what Ray would say at every start and nobody can act on; what the user has set stays."""
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # no colour codes in logs that are files
+    # It would hand workers notice of a preemption, which they do not ask for, and warns about its own making.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
 def _fit(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
@@ -66,13 +79,17 @@ def _fit(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
         ),
     )
     try:
-        return trainer.fit().return_value
+        returned = trainer.fit().return_value
+        if isinstance(returned, Diverged):
+            raise returned
+        return returned
     except ray.train.TrainingFailedError as error:
         raise _as_user_error(error) from error
 
 
 def _worker(arguments: dict[str, Any]) -> Any:
-    """What Ray Train runs on every worker."""
+    """What Ray Train runs on every worker; returns a `Diverged` instead of raising it, lest Ray try again."""
+    logging.getLogger().setLevel(logging.WARNING)  # Ray Train logs every report, with all its metrics, on every rank
     context = ray.train.get_context()
     config: RunConfig = arguments["config"]
     world = World(
@@ -81,7 +98,10 @@ def _worker(arguments: dict[str, Any]) -> Any:
         device=ray.train.torch.get_device(),
         num_threads=config.resources.cpus_per_worker,
     )
-    return arguments["function"](config, world, arguments["argument"])
+    try:
+        return arguments["function"](config, world, arguments["argument"])
+    except Diverged as error:
+        return error
 
 
 def _train(config: RunConfig, world: World, resume: bool) -> None:

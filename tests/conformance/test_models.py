@@ -1,0 +1,249 @@
+"""What every model of `MODELS` keeps to. A further model is tested by its line in that table, and by nothing here."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+import yaml
+
+from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.build.pipeline import prepare
+from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.inference import infer
+from dualgnn_dist.loader import Loader
+from dualgnn_dist.models import MODELS
+from dualgnn_dist.sampling.hash import key
+from dualgnn_dist.state import make_state
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.strict import UserError
+from dualgnn_dist.trainer import Trainer
+from dualgnn_dist.types import Batch, to_dtype
+from dualgnn_dist.world import World
+
+pytestmark = pytest.mark.parametrize("name", list(MODELS))
+
+NEEDS_CONTENT = {"dualgnn"}  # refuses data without modalities
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Callable[..., RunConfig]:
+    """`configure(name, store, *overrides)`: a small run of a model on a store."""
+
+    def make(name: str, store: Store, *overrides: str) -> RunConfig:
+        values = {
+            "data": {"store": str(store.path)},
+            "model": {"name": name, "width": 8},
+            "sampler": {"batch_size": 64, "fanouts": [3, 2], "co_users": 3},
+            "optimizer": {"learning_rate": 0.01},
+            "train": {"patience": None},
+            "run": {"name": "run", "output": str(tmp_path)},
+        }
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+        return load(tmp_path / "config.yaml", overrides)
+
+    return make
+
+
+Configure = Callable[..., RunConfig]
+
+
+def steps(trainer: Trainer, number: int) -> list[float]:
+    return [float(trainer.train_step(trainer.loader.batch(0, step))) for step in range(number)]
+
+
+def losses_of(trainer: Trainer, batch: Batch) -> torch.Tensor:
+    """[B], with gradients to tables and weights."""
+    state, graph = trainer.state, batch.around.subgraph
+    rows = {side: state.parts(side, table.fetch(getattr(graph, side))) for side, table in state.tables.items()}
+    return state.model(batch, rows.get("users", {}), rows.get("items", {}))
+
+
+def assert_same_value(one: Any, other: Any) -> None:
+    """Of the dataclasses, mappings and tuples that a batch is made of: equal bits, equal structure."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_same_value(one[name], other[name])
+    elif isinstance(one, (tuple, list)):
+        assert len(one) == len(other)
+        for part, other_part in zip(one, other, strict=True):
+            assert_same_value(part, other_part)
+    elif hasattr(one, "__dict__"):
+        assert_same_value(vars(one), vars(other))
+    else:
+        assert one == other
+
+
+def test_every_weight_and_every_table_part_learns(name: str, demo_store: Store, configure: Configure) -> None:
+    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    before = {side: table.local_rows()[1].clone() for side, table in trainer.state.tables.items()}
+    steps(trainer, 1)
+    for weight, parameter in trainer.state.model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, weight
+    assert before, "no table"
+    for side, table in trainer.state.tables.items():
+        moved = table.local_rows()[1] != before[side]
+        for part, columns in table.columns.items():
+            assert moved[:, columns].any(), f"{side}.{part}"
+
+
+@pytest.mark.parametrize("modalities", [[], ["visual"], ["visual", "acoustic", "textual"]], ids=len)
+def test_any_number_of_modalities(name: str, modalities: list[str], demo_store: Store, configure: Configure) -> None:
+    config = configure(name, demo_store, f"data.modalities={modalities}")
+    if not modalities and name in NEEDS_CONTENT:
+        with pytest.raises(UserError, match=r"no modality.*prepare\.modalities.*model\.name=lightgcn"):
+            Trainer(config, demo_store, World())
+        return
+    trainer = Trainer(config, demo_store, World())
+    assert set(trainer.state.model.modalities) <= set(modalities)
+    assert all(math.isfinite(loss) for loss in steps(trainer, 2))
+
+
+def test_the_seed_decides_everything(name: str, demo_store: Store, configure: Configure) -> None:
+    def run(seed: int) -> tuple[list[float], torch.Tensor]:
+        trainer = Trainer(configure(name, demo_store, f"run.seed={seed}"), demo_store, World())
+        losses = steps(trainer, 3)
+        return losses, infer(trainer.state.model, trainer.state.tables, demo_store, World()).users
+
+    first = run(1)
+    torch.manual_seed(99)  # nothing may depend on what was drawn before
+    again, other = run(1), run(2)
+    assert first[0] == again[0] and torch.equal(first[1], again[1])
+    assert first[0] != other[0] and not torch.equal(first[1], other[1])
+
+
+def test_a_checkpoint_is_the_state_bit_for_bit(
+    name: str, demo_store: Store, configure: Configure, tmp_path: Path
+) -> None:
+    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    steps(trainer, 3)
+    trainer.state.save(tmp_path / "saved", World(), {"epoch": 7})
+    other = Trainer(configure(name, demo_store, "run.seed=5"), demo_store, World())
+    assert other.state.load(tmp_path / "saved", World()) == {"epoch": 7}
+    for side, table in trainer.state.tables.items():
+        assert_same_value(other.state.tables[side].state_dict(), table.state_dict())
+    assert_same_value(dict(other.state.model.state_dict()), dict(trainer.state.model.state_dict()))
+    batch = trainer.loader.batch(0, 3)
+    assert float(trainer.train_step(batch)) == float(other.train_step(batch))
+    for side, table in trainer.state.tables.items():  # the optimizers came along: the next step is the same too
+        assert torch.equal(table.local_rows()[1], other.state.tables[side].local_rows()[1])
+    assert_same_value(dict(other.state.model.state_dict()), dict(trainer.state.model.state_dict()))
+
+
+def test_forward_leaves_its_batch_alone(name: str, demo_store: Store, configure: Configure) -> None:
+    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    batch = trainer.loader.batch(0, 0)
+    before = copy.deepcopy(batch)
+    losses = losses_of(trainer, batch)
+    assert losses.shape == (64,)
+    losses.mean().backward()
+    assert_same_value(batch, before)
+    assert torch.equal(losses, losses_of(trainer, batch)), "a second pass over the same batch differs"
+
+
+def test_an_empty_slice_has_no_loss_and_a_gradient_of_zero(name: str, demo_store: Store, configure: Configure) -> None:
+    total = len(demo_store.interactions("train"))
+    config = configure(name, demo_store, f"sampler.batch_size={total - 1}")
+    trainer = Trainer(config, demo_store, World())
+    last = Loader(demo_store, trainer.state.model, config.sampler, 1, World(0, 2)).batch(0, 1)  # of two workers
+    assert last.global_size == 1 and len(last.users) == 0
+    losses = losses_of(trainer, last)
+    assert losses.shape == (0,)
+    losses.sum().backward()
+    for weight, parameter in trainer.state.model.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), f"{weight}: DDP waits for every gradient"
+    assert float(trainer.train_step(last)) == 0.0
+
+
+def test_bfloat16_autocast(name: str, demo_store: Store, configure: Configure) -> None:
+    half = Trainer(configure(name, demo_store, "train.precision=bfloat16"), demo_store, World())
+    full = Trainer(configure(name, demo_store), demo_store, World())
+    losses = steps(half, 3)
+    assert losses == pytest.approx(steps(full, 3), rel=0.02)
+    found = infer(half.state.model, half.state.tables, demo_store, World())
+    assert found.users.dtype == torch.float32 and found.users.isfinite().all() and found.items.isfinite().all()
+
+
+def test_float64_runs_through(name: str, demo_store: Store, configure: Configure) -> None:
+    """The dense references of the other tests need it."""
+    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    batch = to_dtype(trainer.loader.batch(0, 0), torch.float64)
+    model = copy.deepcopy(trainer.state.model).double()
+    rows = [
+        {part: values.double() for part, values in trainer.state.parts(side, table.fetch(nodes)).items()}
+        for side, table in trainer.state.tables.items()
+        for nodes in [getattr(batch.around.subgraph, side)]
+    ]
+    losses = model(batch, rows[0], rows[1] if len(rows) > 1 else {})
+    assert losses.dtype == torch.float64 and losses.isfinite().all()
+
+
+USERS, ITEMS, WIDTH = 24, 20, 6
+
+
+@pytest.fixture(scope="module")
+def checkerboard(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Users and items of two colours: a user has every item of its colour, one held out for each of the other splits.
+
+    The content of an item carries its colour. The answer is known: all that is left of the user's colour ranks first.
+    One more user and item are isolated in the training graph.
+    """
+    folder = tmp_path_factory.mktemp("checkerboard")
+    generator = np.random.default_rng(0)
+    rows = []
+    for user in range(USERS):
+        liked = generator.permutation(np.arange(user % 2, ITEMS, 2))
+        rows += [(user, int(item), 0) for item in liked[2:]]
+        rows += [(user, int(liked[0]), 1), (user, int(liked[1]), 2)]
+    rows.append((USERS, ITEMS, 1))  # nobody trains on these two
+    pl.DataFrame(rows, schema=["userID", "itemID", "x_label"], orient="row").write_csv(
+        folder / "board.inter", separator="\t"
+    )
+    colours = np.where(np.arange(ITEMS + 1)[:, None] % 2, 1.0, -1.0) * np.ones(WIDTH)
+    np.save(folder / "content.npy", (colours + 0.3 * generator.standard_normal(colours.shape)).astype(np.float32))
+    config = PrepareConfig(format="mmrec", input=str(folder), modalities={"visual": "content.npy"}, num_co_users=50)
+    return Store.open(prepare(config, folder / "store", say=lambda line: None))
+
+
+def test_isolated_nodes_have_finite_representations(name: str, checkerboard: Store, configure: Configure) -> None:
+    users, items = np.array([USERS], dtype=np.int32), np.array([ITEMS], dtype=np.int32)
+    assert not checkerboard.user_item.degrees(users).any() and not checkerboard.item_user.degrees(items).any()
+    config = configure(name, checkerboard)
+    state = make_state(config, checkerboard, World())
+    around = Loader(checkerboard, state.model, config.sampler, 1, World()).neighborhood(users, items, key(1, 0, 0, 0))
+    rows = {
+        side: state.parts(side, table.fetch(getattr(around.subgraph, side))) for side, table in state.tables.items()
+    }
+    found = state.model.represent(around, rows.get("users", {}), rows.get("items", {}))
+    for vectors in found:
+        assert vectors.shape[0] == 1 and vectors.isfinite().all()
+        vectors.sum().backward(retain_graph=True)
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in state.model.parameters())
+    exact = infer(state.model, state.tables, checkerboard, World())
+    assert exact.users.isfinite().all() and exact.items.isfinite().all()
+    torch.testing.assert_close(found[0], exact.users[users.astype(np.int64)])
+    torch.testing.assert_close(found[1], exact.items[items.astype(np.int64)])
+
+
+def test_learns_a_checkerboard(name: str, checkerboard: Store, configure: Configure) -> None:
+    overrides = ["train.epochs=20", "train.eval_every=20", "optimizer.learning_rate=0.03", "evaluation.ks=[1,2]"]
+    config = configure(name, checkerboard, *overrides, "train.metric=recall@2")
+    outcome = Trainer(config, checkerboard, World()).fit()
+    assert outcome.test["num_users"] == USERS
+    assert outcome.test["recall@1"] >= 0.95
+    assert outcome.progress.validation["recall@2"] >= 0.95 * USERS / (USERS + 1)
+    history = [json.loads(line) for line in (config.run.folder / "history.jsonl").read_text().splitlines()]
+    losses = [line["training"]["loss"] for line in history if "training" in line]
+    # The graph alone would rank well: it must also learn. The held-out items as negatives keep the loss above 0.
+    assert len(losses) == 20 and sum(losses[-5:]) < 0.8 * sum(losses[:5])

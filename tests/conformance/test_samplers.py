@@ -1,0 +1,320 @@
+"""What every backend of a hop's draw keeps to, and what the sampler makes of the draws, against plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.sampling import pyg_lib
+from dualgnn_dist.sampling.draw import ALL, Drawn, Excluded, NumbaDraw
+from dualgnn_dist.sampling.hash import HOPS, key
+from dualgnn_dist.sampling.neighbors import Draw, NeighborSampler, Seeds, make_draw, parse_fanouts
+from dualgnn_dist.sampling.transpose import sparse_rows
+from dualgnn_dist.strict import UserError
+from dualgnn_dist.types import SparseRows, Subgraph
+
+NUM_USERS, NUM_ITEMS = 31, 23
+BACKENDS = [
+    "numba",
+    pytest.param("pyg_lib", marks=pytest.mark.skipif(not pyg_lib.is_installed(), reason="pyg-lib is not installed")),
+]
+
+
+def edges() -> tuple[np.ndarray, np.ndarray]:
+    """Every density from isolated nodes (user 0, item 0) to a user with almost every item."""
+    generator = np.random.default_rng(4)
+    share = np.linspace(0, 0.95, NUM_USERS)[:, None]
+    adjacency = generator.random((NUM_USERS, NUM_ITEMS)) < share
+    adjacency[:, 0] = False
+    users, items = np.nonzero(adjacency)
+    return users.astype(np.int32), items.astype(np.int32)
+
+
+def graphs() -> tuple[ShardedCSR, ShardedCSR]:
+    users, items = edges()
+    return ShardedCSR.from_pairs(users, items, NUM_USERS), ShardedCSR.from_pairs(items, users, NUM_ITEMS)
+
+
+def in_shards(graph: ShardedCSR, rows_per_shard: int) -> ShardedCSR:
+    offsets, neighbors = graph.gather(np.arange(graph.num_rows, dtype=np.int32))
+    parts = []
+    for start in range(0, graph.num_rows, rows_per_shard):
+        bounds = offsets[start : start + rows_per_shard + 1]
+        parts.append((bounds - bounds[0], neighbors[bounds[0] : bounds[-1]].copy()))
+    return ShardedCSR(graph.num_rows, rows_per_shard, [part[0] for part in parts], [part[1] for part in parts])
+
+
+def rows_of(drawn: Drawn) -> list[list[int]]:
+    return [part.tolist() for part in np.split(drawn.neighbors, drawn.offsets[1:-1])]
+
+
+@pytest.fixture(params=BACKENDS)
+def draw(request: pytest.FixtureRequest) -> Draw:
+    return make_draw(request.param, *graphs())
+
+
+@pytest.mark.parametrize("side", ["users", "items"])
+@pytest.mark.parametrize("fanout", [1, 2, 5, 12, 40, ALL])
+def test_a_draw_is_a_scaled_subset_of_the_row(draw: Draw, side: str, fanout: int) -> None:
+    graph = graphs()[side == "items"]
+    targets = np.random.default_rng(1).permutation(graph.num_rows).astype(np.int32)
+    drawn = draw(side, targets, fanout, np.uint64(2**63 + 5), 0)
+    assert (drawn.offsets.dtype, drawn.neighbors.dtype, drawn.scale.dtype) == (np.int32, np.int32, np.float32)
+    isolated = 0
+    for target, row, scale in zip(targets, rows_of(drawn), drawn.scale, strict=True):
+        available = graph.row(target).tolist()
+        assert set(row) <= set(available)
+        assert len(row) == len(set(row)) == (len(available) if fanout == ALL else min(fanout, len(available)))
+        assert scale == (pytest.approx(len(available) / len(row)) if row else 0)
+        isolated += not available
+    assert isolated >= 1
+
+
+def test_no_targets_draw_nothing(draw: Draw) -> None:
+    drawn = draw("users", np.empty(0, dtype=np.int32), 3, np.uint64(1), 0)
+    assert drawn.offsets.tolist() == [0] and len(drawn.neighbors) == len(drawn.scale) == 0
+
+
+@pytest.mark.parametrize("fanout", [1, 3, 9, 15])  # both ways of choosing: few of many, and most of a row
+def test_draws_are_uniform(draw: Draw, fanout: int) -> None:
+    user = NUM_USERS - 1
+    row = graphs()[0].row(user)
+    assert len(row) >= 16
+    times = 3000
+    counts = np.zeros(NUM_ITEMS)
+    pairs = np.zeros((NUM_ITEMS, NUM_ITEMS))
+    for step in range(times):
+        (chosen,) = rows_of(draw("users", np.array([user], dtype=np.int32), fanout, key(1, 0, step, HOPS), 0))
+        counts[chosen] += 1
+        pairs[np.ix_(chosen, chosen)] += 1
+    share = fanout / len(row)
+    assert_as_expected(counts[row], times, share)
+    if fanout > 1:  # every subset equally likely: pairs of neighbours come together as often as they should
+        both = share * (fanout - 1) / (len(row) - 1)
+        assert_as_expected(pairs[np.ix_(row, row)][np.triu_indices(len(row), 1)], times, both)
+
+
+def assert_as_expected(counts: np.ndarray, times: int, share: float) -> None:
+    """A chi-square with the variance of a share: about 1 a degree of freedom, and no count far out."""
+    deviation = (counts - times * share) / np.sqrt(times * share * (1 - share))
+    assert np.abs(deviation).max() < 5
+    assert 0.2 < np.square(deviation).mean() < 2.5
+
+
+def test_hops_keys_and_nodes_draw_apart(draw: Draw) -> None:
+    users = np.arange(20, NUM_USERS, dtype=np.int32)
+    first = draw("users", users, 4, np.uint64(7), 0).neighbors.tolist()
+    assert first == draw("users", users, 4, np.uint64(7), 0).neighbors.tolist()
+    assert first != draw("users", users, 4, np.uint64(7), 1).neighbors.tolist()
+    assert first != draw("users", users, 4, np.uint64(8), 0).neighbors.tolist()
+
+
+def test_pyg_lib_where_it_is_missing() -> None:
+    if pyg_lib.is_installed():
+        pytest.skip("pyg-lib is installed")
+    with pytest.raises(UserError, match=r"sampler\.backend=pyg_lib needs .* use sampler\.backend=numba"):
+        make_draw("pyg_lib", *graphs())
+
+
+# What follows holds for the Numba backend: its draws do not depend on what else is in the batch.
+
+
+def test_a_node_draws_the_same_in_any_company() -> None:
+    draw = NumbaDraw(*graphs())
+    users = np.arange(NUM_USERS, dtype=np.int32)
+    together = rows_of(draw("users", users, 3, np.uint64(11), 1))
+    for user in users:
+        assert rows_of(draw("users", users[user : user + 1], 3, np.uint64(11), 1)) == [together[user]]
+    assert rows_of(draw("users", users[::-1].copy(), 3, np.uint64(11), 1)) == together[::-1]
+    sharded = NumbaDraw(*(in_shards(graph, 4) for graph in graphs()))
+    assert rows_of(sharded("users", users, 3, np.uint64(11), 1)) == together
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_excluded_edges_are_never_drawn(data: st.DataObject) -> None:
+    user_item, item_user = graphs()
+    targets = np.array(data.draw(st.permutations(range(NUM_USERS))), dtype=np.int32)
+    num_listed = data.draw(st.integers(0, NUM_USERS))  # targets beyond the offsets keep all their edges
+    left_out = [
+        sorted(data.draw(st.sets(st.sampled_from(row), max_size=4))) if (row := user_item.row(target).tolist()) else []
+        for target in targets[:num_listed]
+    ]
+    excluded = Excluded(
+        np.cumsum([0, *map(len, left_out)], dtype=np.int64),
+        np.array([i for row in left_out for i in row], dtype=np.int32),
+    )
+    fanout = data.draw(st.sampled_from([1, 3, 8, ALL]))
+    drawn = NumbaDraw(user_item, item_user)("users", targets, fanout, np.uint64(3), 0, excluded)
+    for k, (row, scale) in enumerate(zip(rows_of(drawn), drawn.scale, strict=True)):
+        available = set(user_item.row(targets[k]).tolist()) - set(left_out[k] if k < num_listed else [])
+        assert set(row) <= available
+        assert len(row) == len(set(row)) == (len(available) if fanout == ALL else min(fanout, len(available)))
+        assert scale == (pytest.approx(len(available) / len(row)) if row else 0)
+
+
+def test_what_an_exclusion_leaves_is_drawn_uniformly() -> None:
+    user = NUM_USERS - 1
+    row = graphs()[0].row(user)
+    left_out = row[[0, 3, 4, len(row) - 1]]
+    rest = np.setdiff1d(row, left_out)
+    excluded = Excluded(np.array([0, len(left_out)], dtype=np.int64), left_out.copy())
+    draw, counts = NumbaDraw(*graphs()), np.zeros(NUM_ITEMS)
+    for step in range(3000):
+        drawn = draw("users", np.array([user], dtype=np.int32), 4, key(2, 0, step, HOPS), 0, excluded)
+        counts[drawn.neighbors] += 1
+    assert not counts[left_out].any()
+    assert_as_expected(counts[rest], 3000, 4 / len(rest))
+
+
+def entries(matrix: SparseRows) -> list[tuple[int, int]]:
+    offsets = matrix.offsets.tolist()
+    return [(t, s) for t in range(len(offsets) - 1) for s in matrix.sources[offsets[t] : offsets[t + 1]].tolist()]
+
+
+def transposed_entries(matrix: SparseRows) -> list[tuple[int, int]]:
+    offsets = matrix.transposed_offsets.tolist()
+    return [
+        (t, s) for s in range(len(offsets) - 1) for t in matrix.transposed_targets[offsets[s] : offsets[s + 1]].tolist()
+    ]
+
+
+def slow_subgraph(seeds: Seeds, hops: list[tuple[Drawn, Drawn]]) -> dict[str, Any]:
+    """The subgraph by lists and loops, from the draws of each hop for users and for items."""
+    nodes = {"users": seeds.users.tolist(), "items": seeds.items.tolist()}
+    reach = {side: [len(values)] for side, values in nodes.items()}
+    matrices = []
+    for to_users, to_items in hops:
+        by_source = (("items", to_users), ("users", to_items))
+        for side, drawn in by_source:
+            for node in drawn.neighbors.tolist():
+                if node not in nodes[side]:
+                    nodes[side].append(node)
+            reach[side].append(len(nodes[side]))
+        matrices.append(
+            [
+                [(target, nodes[side].index(node)) for target, row in enumerate(rows_of(drawn)) for node in row]
+                for side, drawn in by_source
+            ]
+        )
+    return {"nodes": nodes, "reach": reach, "matrices": matrices}
+
+
+class RecordingDraw:
+    def __init__(self, draw: Draw) -> None:
+        self.inner, self.made = draw, []
+
+    def __call__(self, *arguments: Any) -> Drawn:
+        self.made.append(self.inner(*arguments))
+        return self.made[-1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_the_subgraph_is_that_of_plain_loops(data: st.DataObject) -> None:
+    user_item, item_user = graphs()
+    seeds = Seeds(
+        np.array(data.draw(st.lists(st.integers(0, NUM_USERS - 1), unique=True, max_size=8)), dtype=np.int32),
+        np.array(data.draw(st.lists(st.integers(0, NUM_ITEMS - 1), unique=True, max_size=8)), dtype=np.int32),
+    )
+    fanouts = tuple(data.draw(st.lists(st.sampled_from([1, 2, 4, ALL]), max_size=3)))
+    sampler = NeighborSampler(user_item, item_user, fanouts, "numba")
+    recording = RecordingDraw(sampler._draw)
+    sampler._draw = recording
+    graph = sampler.sample(seeds, data.draw(st.integers(0, 2**64 - 1)))
+    hops = list(zip(recording.made[::2], recording.made[1::2], strict=True))
+    expected = slow_subgraph(seeds, hops)
+
+    assert graph.users.tolist() == expected["nodes"]["users"] and graph.items.tolist() == expected["nodes"]["items"]
+    assert graph.users[: len(seeds.users)].tolist() == seeds.users.tolist()  # seeds first
+    assert list(graph.user_reach) == expected["reach"]["users"] and list(graph.item_reach) == expected["reach"]["items"]
+    assert graph.user_degrees.tolist() == user_item.degrees(graph.users.numpy()).tolist()
+    assert graph.item_degrees.tolist() == item_user.degrees(graph.items.numpy()).tolist()
+    assert len(graph.hops) == len(fanouts)
+    for h, (hop, matrices) in enumerate(zip(graph.hops, expected["matrices"], strict=True)):
+        assert hop.to_users.shape == (graph.user_reach[h], graph.item_reach[h + 1])
+        assert hop.to_items.shape == (graph.item_reach[h], graph.user_reach[h + 1])
+        for matrix, pairs in zip((hop.to_users, hop.to_items), matrices, strict=True):
+            assert entries(matrix) == pairs
+            assert transposed_entries(matrix) == sorted(pairs, key=lambda pair: (pair[1], pair[0]))
+        assert hop.user_scale.tolist() == hops[h][0].scale.tolist()
+        assert hop.item_scale.tolist() == hops[h][1].scale.tolist()
+
+
+def test_a_transpose_carries_its_values() -> None:
+    offsets, sources = np.array([0, 2, 2, 5], dtype=np.int32), np.array([3, 0, 0, 3, 1], dtype=np.int32)
+    values = np.arange(1, 6, dtype=np.float32)
+    made = sparse_rows(offsets, sources, 5, values)
+    dense = torch.zeros(3, 5)
+    dense[[0, 0, 2, 2, 2], [3, 0, 0, 3, 1]] = torch.from_numpy(values)
+    back, offsets = torch.zeros(5, 3), made.transposed_offsets.tolist()
+    for source in range(5):
+        span = slice(offsets[source], offsets[source + 1])
+        back[source, made.transposed_targets[span].long()] = made.transposed_values[span]
+    assert torch.equal(back, dense.T)
+
+
+def tensors(graph: Subgraph) -> Iterator[tuple[str, list]]:
+    yield from ((name, getattr(graph, name).tolist()) for name in ("users", "items", "user_degrees", "item_degrees"))
+    yield "reach", [graph.user_reach, graph.item_reach]
+    for hop in graph.hops:
+        for matrix in (hop.to_users, hop.to_items):
+            yield "entries", entries(matrix)
+            yield "transposed", transposed_entries(matrix)
+        yield "scales", [hop.user_scale.tolist(), hop.item_scale.tolist()]
+
+
+SEEDS = Seeds(np.array([30, 2, 17, 0], dtype=np.int32), np.array([5, 0, 9], dtype=np.int32))
+
+
+def test_a_subgraph_depends_on_the_seeds_and_the_key_alone() -> None:
+    sampler = NeighborSampler(*graphs(), (3, 2), "numba")
+    other_shards = NeighborSampler(*(in_shards(graph, 3) for graph in graphs()), (3, 2), "numba")
+    keys = [key(1, 0, step, HOPS) for step in range(40)]
+    alone = [dict(enumerate(tensors(sampler.sample(SEEDS, k)))) for k in keys]
+    assert alone[0] != alone[1]
+    with ThreadPoolExecutor(4) as threads:
+        assert alone == list(threads.map(lambda k: dict(enumerate(tensors(sampler.sample(SEEDS, k)))), keys))
+    assert alone == [dict(enumerate(tensors(other_shards.sample(SEEDS, k)))) for k in keys]
+
+
+def test_the_scratch_is_clean_after_a_failure() -> None:
+    sampler = NeighborSampler(*graphs(), (3, 2), "numba")
+    expected = dict(enumerate(tensors(sampler.sample(SEEDS, 1))))
+    draw = sampler._draw
+
+    def fail_at_the_second_hop(*arguments: Any) -> Drawn:
+        if arguments[4] == 1:
+            raise MemoryError("no room")
+        return draw(*arguments)
+
+    sampler._draw = fail_at_the_second_hop
+    with pytest.raises(MemoryError, match="no room"):
+        sampler.sample(SEEDS, 2)
+    sampler._draw = draw
+    assert all((sampler._positions(side, rows) == -1).all() for side, rows in (("users", 31), ("items", 23)))
+    assert dict(enumerate(tensors(sampler.sample(SEEDS, 1)))) == expected
+
+
+def test_the_two_node_types_do_not_share_their_draws() -> None:
+    """A user and an item of equal index and equal row would otherwise draw the same positions, in every batch."""
+    square = np.arange(12, dtype=np.int32)
+    users, items = np.repeat(square, 12), np.tile(square, 12)
+    graph = ShardedCSR.from_pairs(users, items, 12)
+    hop = NeighborSampler(graph, graph, (3,), "numba").sample(Seeds(square, square), 9).hops[0]
+    assert entries(hop.to_users) != entries(hop.to_items)
+
+
+def test_fanouts_repeat_and_are_cut() -> None:
+    assert parse_fanouts((10, 5), 3) == (10, 5, 5)
+    assert parse_fanouts((10, 5), 1) == (10,)
+    assert parse_fanouts("all", 2) == (ALL, ALL)
+    assert parse_fanouts((10, 5), 0) == ()

@@ -1,0 +1,112 @@
+"""Exact inference: the dense reference of the whole graph, in blocks of any size, on any number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from dualgnn_dist import inference
+from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.trainer import Trainer
+from dualgnn_dist.world import World
+
+VARIANTS = [
+    ("bpr_mf", {}),
+    ("lightgcn", {"num_layers": 3}),
+    ("dualgnn", {}),
+    ("dualgnn", {"neighbor_weighting": "count", "fusion": "concat_mlp", "max_co_users": 5}),
+    ("dualgnn", {"max_co_users": 0, "fusion": "max", "num_layers": 1}),
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("size", [1, 2])
+def test_inference_equals_the_dense_reference(
+    variant: tuple[str, dict],
+    size: int,
+    demo_store: Store,
+    tmp_path: Path,
+    run_workers: Callable[..., list[Any]],
+    dense_references: dict[str, Callable[..., Any]],
+) -> None:
+    config = make_config(demo_store, tmp_path, *variant)
+    results = run_workers(train_and_infer, size, config, 7)
+    model = results[0]["model"].double()
+    tables = {
+        side: {
+            part: _interleave([result["tables"][side][:, columns] for result in results]).double()
+            for part, columns in results[0]["columns"][side].items()
+        }
+        for side in results[0]["tables"]
+    }
+    users, items = dense_references[config.model.name](model, demo_store, tables)
+    for rank, result in enumerate(results):
+        found = result["found"]
+        np.testing.assert_array_equal(found.user_rows, np.arange(rank, len(users), size))
+        assert found.users.dtype == found.items.dtype == torch.float32
+        torch.testing.assert_close(found.users.double(), users[rank::size], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(found.items.double(), items, rtol=1e-5, atol=1e-6)
+        assert torch.equal(found.items, results[0]["found"].items)
+
+
+def test_blocks_of_any_size_and_repeats_give_the_same(demo_store: Store, tmp_path: Path) -> None:
+    config = make_config(demo_store, tmp_path, "dualgnn", {})
+    whole = train_and_infer(World(), config, 1_000)["found"]
+    for block in (1, 7, 60):
+        found = train_and_infer(World(), config, block)["found"]
+        torch.testing.assert_close(found.users, whole.users, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(found.items, whole.items, rtol=1e-5, atol=1e-6)
+
+
+def test_inference_leaves_the_training_state_as_it_is(demo_store: Store, tmp_path: Path) -> None:
+    trainer = Trainer(make_config(demo_store, tmp_path, "dualgnn", {}), demo_store, World())
+    trainer.train_step(trainer.loader.batch(0, 0))
+    before = {side: [x.clone() for x in table.state] for side, table in trainer.state.tables.items()}
+    inference.infer(trainer.state.model, trainer.state.tables, demo_store, World())
+    for side, table in trainer.state.tables.items():
+        assert all(torch.equal(old, new) for old, new in zip(before[side], table.state, strict=True))
+    assert all(parameter.grad is None or parameter.requires_grad for parameter in trainer.state.model.parameters())
+
+
+def make_config(store: Store, output: Path, model: str, settings: dict) -> RunConfig:
+    values = {
+        "data": {"store": str(store.path)},
+        "model": {"name": model, "width": 6, **settings},
+        "sampler": {"batch_size": 50, "fanouts": [3, 2]},
+        "optimizer": {"learning_rate": 0.01},
+        "run": {"name": "run", "output": str(output)},
+    }
+    (output / "config.yaml").write_text(yaml.safe_dump(values))
+    return load(output / "config.yaml")
+
+
+def train_and_infer(world: World, config: RunConfig, block: int) -> dict[str, Any]:
+    """A few steps first, so that rows stand at different steps; then everything that the reference needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "BLOCK", block)
+        store = Store.open(config.data.store)
+        trainer = Trainer(config, store, world)
+        for step in range(4):
+            trainer.train_step(trainer.loader.batch(0, step))
+        tables, model = trainer.state.tables, trainer.state.model
+        return {
+            "found": inference.infer(model, tables, store, world),
+            "model": model,
+            "tables": {side: table.local_rows()[1] for side, table in tables.items()},
+            "columns": {side: table.columns for side, table in tables.items()},
+        }
+
+
+def _interleave(parts: list[torch.Tensor]) -> torch.Tensor:
+    """[rows, width] from what each worker holds: row r is on worker r mod size."""
+    rows = parts[0].new_empty(sum(len(part) for part in parts), parts[0].shape[1])
+    for rank, part in enumerate(parts):
+        rows[rank :: len(parts)] = part
+    return rows
