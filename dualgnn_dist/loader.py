@@ -42,7 +42,8 @@ class SamplerConfig:
         backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
         threads: that make batches ahead, for each worker.
         prefetch: batches that may wait, for each worker.
-        exclude_positives: whether a batch's own positive edges are left out of its sampled graph.
+        exclude_positives: whether a batch's own positive edges are left out of its sampled graphs: no propagation along
+            them, and their items do not count as shared with co-users.
     """
 
     batch_size: int = 2048
@@ -128,18 +129,26 @@ class Loader:
         excluded_items: Excluded = NOTHING_EXCLUDED,
     ) -> Neighborhood:
         """Steps 3 to 5 for distinct ascending int32 `users` and `items`: a pure function of them and the step's key."""
-        co_rows = self._draw_co_users(users, step_key)
+        co_rows = self._draw_co_users(users, step_key, excluded_users)
         seeds = users if co_rows is None else np.concatenate([users, np.setdiff1d(co_rows.neighbors, users)])
         subgraph = self._sampler.sample(Seeds(seeds, items, excluded_users, excluded_items), step_key)
         co_users = None if co_rows is None else _co_user_matrix(co_rows, seeds)
         return Neighborhood(subgraph, co_users, gather_features(self._features, subgraph.items.numpy()))
 
-    def _draw_co_users(self, users: np.ndarray, step_key: int) -> CoUserRows | None:
+    def _draw_co_users(self, users: np.ndarray, step_key: int, excluded: Excluded) -> CoUserRows | None:
         if self._co_users is None:
             return None
         num_drawn = -1 if self._config.co_users == "all" else self._config.co_users
-        graph, settings = self._store.user_cooccurrence, self._co_users
-        return sample_co_users(graph, users, settings.max_neighbors, settings.weighting, num_drawn, step_key)
+        return sample_co_users(
+            self._store.user_cooccurrence,
+            users,
+            self._co_users.max_neighbors,
+            self._co_users.weighting,
+            num_drawn,
+            step_key,
+            self._store.user_item,
+            excluded,
+        )
 
 
 def gather_features(columns: Mapping[str, FeatureColumn], items: np.ndarray) -> dict[str, Feature]:

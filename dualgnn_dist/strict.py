@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import sys
 import types
 import typing
@@ -93,13 +94,8 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             convert(key_hint, key, where): convert(value_hint, item, _dotted(where, str(key)))
             for key, item in value.items()
         }
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a string
-        try:
-            return float(value)
-        except ValueError:
-            pass
+    if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return _convert_float(value, where)
     if hint in (int, str, bool, type(None)) and type(value) is hint:
         return value
     raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
@@ -114,6 +110,16 @@ def plain(config: Any) -> Any:
     if isinstance(config, (list, tuple)):
         return [plain(value) for value in config]
     return config
+
+
+def _convert_float(value: float | str, where: str) -> float:
+    try:
+        number = float(value)  # YAML 1.1 reads 1e-3 as a string
+    except ValueError:
+        raise UserError(f"{where}={value!r} must be a number, not str") from None
+    if not math.isfinite(number):  # it would pass every check for a range, and fail far from here
+        raise UserError(f"{where}={value!r} must be a finite number")
+    return number
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:

@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.csr import CSRHandle, ShardedCSR, load_int32, row_span
+from dualgnn_dist.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
+from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
 from dualgnn_dist.sampling.hash import CO_USERS, mix, unit
 
 Weighting = Literal["softmax", "mean", "count"]
@@ -38,7 +39,14 @@ class CoUserRows:
 
 
 def sample_co_users(
-    cooccurrence: ShardedCSR, users: np.ndarray, max_neighbors: int, weighting: Weighting, num_drawn: int, key: int
+    cooccurrence: ShardedCSR,
+    users: np.ndarray,
+    max_neighbors: int,
+    weighting: Weighting,
+    num_drawn: int,
+    key: int,
+    user_item: ShardedCSR | None = None,
+    excluded: Excluded = NOTHING_EXCLUDED,
 ) -> CoUserRows:
     """Co-users of int32 `users` [n] and their weights: a pure function of the user and the uint64 `key` of the step.
 
@@ -46,62 +54,101 @@ def sample_co_users(
         cooccurrence: neighbours in order of falling count, with counts.
         max_neighbors: K, of the stored neighbours the heaviest that count.
         num_drawn: at most so many co-users a user; -1 takes all K with their exact weights.
+        user_item: needed where items are excluded.
+        excluded: training items of the first users that are taken as unknown: they do not count as shared.
     """
-    degrees = np.minimum(cooccurrence.degrees(users), max_neighbors)
+    neighbors, counts, lengths = _heaviest(cooccurrence.handle, users, max_neighbors)
+    if len(excluded.ids):
+        assert user_item is not None
+        _uncount(user_item.handle, excluded, neighbors, counts, lengths)
     offsets = np.zeros(len(users) + 1, dtype=np.int32)
-    np.cumsum(degrees if num_drawn < 0 else np.minimum(degrees, num_drawn), out=offsets[1:])
-    neighbors = np.empty(offsets[-1], dtype=np.int32)
+    np.cumsum(lengths if num_drawn < 0 else np.minimum(lengths, num_drawn), out=offsets[1:])
+    chosen = np.empty(offsets[-1], dtype=np.int32)
     weights = np.empty(offsets[-1], dtype=np.float32)
     co_user_key = np.uint64(mix(np.uint64(key), CO_USERS))
-    _sample(cooccurrence.handle, users, max_neighbors, _WEIGHTINGS[weighting], co_user_key, offsets, neighbors, weights)
-    return CoUserRows(offsets, neighbors, weights)
+    _sample(users, neighbors, counts, lengths, _WEIGHTINGS[weighting], co_user_key, offsets, chosen, weights)
+    return CoUserRows(offsets, chosen, weights)
+
+
+@njit(nogil=True, cache=True)
+def _heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """int32 [n, K] neighbours and counts in the stored order, and how many there are of each user."""
+    neighbors = np.empty((len(users), max_neighbors), dtype=np.int32)
+    counts = np.empty((len(users), max_neighbors), dtype=np.int32)
+    lengths = np.empty(len(users), dtype=np.int32)
+    for k in range(len(users)):
+        shard, start, length = row_span(csr, users[k])
+        lengths[k] = min(length, max_neighbors)
+        for position in range(lengths[k]):
+            neighbors[k, position] = load_int32(csr.neighbors[shard], start + position)
+            counts[k, position] = load_int32(csr.counts[shard], start + position)
+    return neighbors, counts, lengths
+
+
+@njit(nogil=True, cache=True)
+def _uncount(
+    user_item: CSRHandle, excluded: Excluded, neighbors: np.ndarray, counts: np.ndarray, lengths: np.ndarray
+) -> None:
+    """Takes excluded items out of the counts, drops neighbours that shared nothing else, restores the falling order."""
+    for k in range(len(excluded.offsets) - 1):
+        ids = excluded.ids[excluded.offsets[k] : excluded.offsets[k + 1]]
+        kept = 0
+        for position in range(lengths[k]):
+            neighbor, count = neighbors[k, position], counts[k, position]
+            for item in ids:
+                count -= contains(user_item, neighbor, item)
+            place = kept
+            while count > 0 and place > 0 and counts[k, place - 1] < count:  # almost in order: a few moves at most
+                neighbors[k, place], counts[k, place] = neighbors[k, place - 1], counts[k, place - 1]
+                place -= 1
+            if count > 0:
+                neighbors[k, place], counts[k, place] = neighbor, count
+                kept += 1
+        lengths[k] = kept
 
 
 @njit(nogil=True, cache=True)
 def _sample(
-    csr: CSRHandle,
     users: np.ndarray,
-    max_neighbors: int,
+    neighbors: np.ndarray,
+    counts: np.ndarray,
+    lengths: np.ndarray,
     weighting: int,
     key: int,
     offsets: np.ndarray,
-    neighbors: np.ndarray,
+    chosen: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    exact = np.empty(max_neighbors, dtype=np.float64)
+    exact = np.empty(counts.shape[1], dtype=np.float64)
     for k in range(len(users)):
-        shard, start, length = row_span(csr, users[k])
-        length = min(length, max_neighbors)
-        _weigh(csr, shard, start, length, weighting, exact)
-        num_kept = offsets[k + 1] - offsets[k]
+        length, out = lengths[k], offsets[k]
+        num_kept = offsets[k + 1] - out
         num_heaviest = length if num_kept == length else (num_kept + 1) // 2
-        out = offsets[k]
-        for position in range(num_heaviest):
-            neighbors[out + position] = load_int32(csr.neighbors[shard], start + position)
-            weights[out + position] = exact[position]
+        _weigh(counts[k, :length], weighting, exact)
+        chosen[out : out + num_heaviest] = neighbors[k, :num_heaviest]
+        weights[out : out + num_heaviest] = exact[:num_heaviest]
         if num_heaviest < num_kept:
             tail = exact[num_heaviest:length]
             share = tail.sum() / (num_kept - num_heaviest)
-            _draw_tail(tail, share, mix(key, users[k]), neighbors[out + num_heaviest : out + num_kept])
+            _draw_tail(tail, share, mix(key, users[k]), chosen[out + num_heaviest : out + num_kept])
             for position in range(out + num_heaviest, out + num_kept):
-                neighbors[position] = load_int32(csr.neighbors[shard], start + num_heaviest + neighbors[position])
+                chosen[position] = neighbors[k, num_heaviest + chosen[position]]
                 weights[position] = share
 
 
 @njit(nogil=True, cache=True)
-def _weigh(csr: CSRHandle, shard: int, start: int, length: int, weighting: int, weights: np.ndarray) -> None:
-    """Fills weights[:length] with s(u, v), which sum to 1. The first count is the largest: no exponential overflows."""
+def _weigh(counts: np.ndarray, weighting: int, weights: np.ndarray) -> None:
+    """Fills weights[:len(counts)] with s(u, v), which sum to 1. The first count is the largest: exp cannot overflow."""
     total = 0.0
-    for position in range(length):
-        count = load_int32(csr.counts[shard], start + position)
+    for position in range(len(counts)):
         if weighting == 0:
-            weights[position] = np.exp(np.float64(count - load_int32(csr.counts[shard], start)))
+            weights[position] = np.exp(np.float64(counts[position] - counts[0]))
         elif weighting == 1:
             weights[position] = 1.0
         else:
-            weights[position] = count
+            weights[position] = counts[position]
         total += weights[position]
-    for position in range(length):
+    for position in range(len(counts)):
         weights[position] /= total
 
 

@@ -47,6 +47,7 @@ def configure(tmp_path: Path) -> Callable[..., RunConfig]:
             "train": {"patience": None},
             "run": {"name": "run", "output": str(tmp_path)},
         }
+        (tmp_path / "run").mkdir(exist_ok=True)
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
         return load(tmp_path / "config.yaml", overrides)
 

@@ -60,7 +60,7 @@ def check_screen(lines: list[str], errors: list[str], run: Path, store: Path) ->
     """The store first, then what will run, every progress line once, the table, the run folder; nothing else."""
     said = "\n".join(lines)
     assert lines[0] == f"preparing {store}"
-    order = ["preparing", "commit", "dualgnn, ", "Ray dashboard: http://127.0.0.1:", "epoch 1/3", "epoch 3/3", "recall"]
+    order = ["preparing", "commit", "dualgnn, ", "Ray dashboard: http://127.0.0.1:", "epoch 1/3", "epoch 3/3", "test metrics"]
     positions = [said.index(part) for part in order]
     assert positions == sorted(positions)
     assert re.search(r"dualgnn, [\d,]+ parameters, on 2 workers: 3 epochs of \d+ steps of 512 interactions", said)
