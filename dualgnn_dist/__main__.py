@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from dualgnn_dist import evaluate, prepare, train
-from dualgnn_dist.strict import nearest, run_program
+from dualgnn_dist.strict import UserError, nearest, run_program
 
-VERBS = {"prepare": prepare.main, "train": train.main, "evaluate": evaluate.main}
+VERBS = {
+    "prepare": (prepare.main, "raw data -> an Arrow store"),
+    "train": (train.main, "a config -> a trained model and its test metrics"),
+    "evaluate": (evaluate.main, "a finished run -> its metrics again, on any number of workers"),
+}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Dispatches to a verb."""
-    verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    run_program(lambda: _run(verb, rest))
+
+
+def _run(verb: str, arguments: list[str]) -> None:
     if verb in ("-h", "--help"):
-        print(f"usage: dualgnn-dist {{{','.join(VERBS)}}} ...\n\neach verb explains itself: dualgnn-dist train --help")
+        print(_help())
     elif verb in VERBS:
-        run_program(lambda: VERBS[verb](sys.argv[2:]))
+        VERBS[verb][0](arguments)
     else:
-        print(f"error: unknown verb {verb!r}{nearest(verb, VERBS)}", file=sys.stderr)
-        sys.exit(2)
+        raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)}")
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {name:<10} {what}" for name, (_, what) in VERBS.items())
+    return (
+        "usage: dualgnn-dist VERB ...\n\n"
+        "Train multimodal graph recommenders, from raw interactions to full-ranking metrics.\n\n"
+        f"verbs:\n{verbs}\n\n"
+        "example:\n  dualgnn-dist train --config configs/quickstart.yaml\n\n"
+        "each verb explains itself: dualgnn-dist train --help"
+    )
 
 
 if __name__ == "__main__":

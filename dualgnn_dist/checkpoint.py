@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def save(
     Args:
         dense, dense_optimizer: state dicts; rank 0's are written.
         progress: plain JSON values: epoch, step, best metric, ...
-        written_by: names for the messages of `load`, such as {"model": "dualgnn", "store": "9f3c..."}.
+        written_by: what the state belongs to, such as {"model": "dualgnn", "store": "9f3c..."}; `load` compares it.
 
     Returns:
         `folder`.
@@ -83,15 +84,22 @@ def save(
     return folder
 
 
-def load(folder: Path, world: World, *, tables: Mapping[str, ShardedTable]) -> Checkpoint:
+def load(
+    folder: Path, world: World, *, tables: Mapping[str, ShardedTable], written_by: Mapping[str, str] | None = None
+) -> Checkpoint:
     """Fills `tables` with this worker's rows and gives back the rest, on this worker's device; no communication.
 
     The number of workers may differ from the one that saved.
 
+    Args:
+        written_by: what the state must belong to, as `save` was told; None takes any.
+
     Raises:
-        UserError: no complete checkpoint there, one of another format version, or one of other tables than `tables`.
+        UserError: no complete checkpoint there, one of another format version, one that belongs to something else than
+            `written_by`, or one of other tables than `tables`.
     """
     manifest = describe(folder)
+    _check_author(folder, manifest["written_by"], written_by or {})
     _check_tables(folder, manifest, tables)
     num_shards = manifest["num_shards"]
     for name, table in tables.items():
@@ -183,6 +191,11 @@ def _read_tensors(path: Path, device: torch.device | str = "cpu") -> Any:
         return torch.load(path, map_location=device, weights_only=True, mmap=True)
     except FileNotFoundError:
         raise UserError(f"the checkpoint's file {path} is missing; take another checkpoint") from None
+    except pickle.UnpicklingError:  # torch's own words recommend to load it nevertheless
+        raise UserError(
+            f"the checkpoint's file {path} holds something else than tensors, so it was not loaded: loading could run "
+            "a program hidden in it; take another checkpoint"
+        ) from None
     except (RuntimeError, OSError) as error:
         raise UserError(f"the checkpoint's file {path} cannot be read ({error}); take another checkpoint") from error
 
@@ -206,6 +219,16 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 def _describe_table(table: ShardedTable) -> dict[str, Any]:
     return {"num_rows": table.num_rows, "parts": table.part_widths, "step": table.step}
+
+
+def _check_author(folder: Path, written_by: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Rows of another store fit a table of the same size and mean other users."""
+    for key, value in wanted.items():
+        if written_by.get(key) != value:
+            raise UserError(
+                f"{folder} was written with the {key} {written_by.get(key)!r}, this run has {value!r}; "
+                f"load it with the {key} of that run"
+            )
 
 
 def _check_tables(folder: Path, manifest: dict[str, Any], tables: Mapping[str, ShardedTable]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
-    """A verb's parser; `example` is a whole command line."""
+    """A verb's parser; `summary` and `example`, a whole command line, are shown as they are: lines of at most 80."""
     return argparse.ArgumentParser(
         prog=f"python -m dualgnn_dist.{verb}",
         description=summary,
@@ -25,7 +25,7 @@ def add_config(made: argparse.ArgumentParser, required: bool = True) -> None:
 def add_overrides(made: argparse.ArgumentParser) -> None:
     """Adds the overrides alone."""
     made.add_argument(
-        "overrides", nargs="*", metavar="section.key=value", help="override a value, e.g. optimizer.learning_rate=0.001"
+        "overrides", nargs="*", metavar="section.key=value", help="overrides a value of the config, see the example"
     )
 
 

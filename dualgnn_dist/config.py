@@ -165,6 +165,8 @@ class RunSection:
             raise ValueError(f"name {self.name!r} must be a plain folder name")
         if self.seed < 0:
             raise ValueError("seed must not be negative")
+        if self.seed >= 1 << 63:
+            raise ValueError(f"seed={self.seed} must be below 2^63")
 
     @property
     def folder(self) -> Path:
@@ -243,21 +245,33 @@ def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
     """
     values = _read_yaml(path)
     changes = [_parse_override(override) for override in overrides]
-    by_model = values.pop("for_model", None) or {}
+    by_model = _by_model(values.pop("for_model", None))
     model = values.setdefault("model", {})
     if not isinstance(model, dict):
         raise UserError(f"config section 'model' must be a mapping with a name, not {model!r}")
     name = next((value for keys, value in reversed(changes) if keys == ["model", "name"]), model.get("name"))
     for known in [name, *by_model]:
-        if known not in MODELS:
+        if not isinstance(known, str) or known not in MODELS:
             raise UserError(f"unknown model {known!r}{nearest(str(known), MODELS)}")
     if model.get("name") != name:
         values["model"] = {"name": name}
-    for dotted, value in (by_model.get(name) or {}).items():
+    for dotted, value in by_model.get(name, {}).items():
         _set(values, dotted.split("."), value)
     for keys, value in changes:
         _set(values, keys, value)
     return values
+
+
+def _by_model(section: Any) -> dict[Any, dict[str, Any]]:
+    if section is not None and not isinstance(section, Mapping):
+        raise UserError(f"for_model must be a mapping of model names to values, not {section!r}")
+    by_model = {name: {} if values is None else values for name, values in (section or {}).items()}
+    for name, values in by_model.items():
+        if not isinstance(values, Mapping):
+            raise UserError(f"for_model.{name} must be a mapping of section.key to values, not {values!r}")
+        if "model.name" in values or not all(isinstance(dotted, str) for dotted in values):
+            raise UserError(f"for_model.{name} must map section.key to values, and cannot change model.name")
+    return by_model
 
 
 def _read_yaml(path: str | Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = cli.parser(
         "evaluate",
         "Rank a run's best checkpoint again, on any number of workers.",
-        "python -m dualgnn_dist.evaluate --run runs/quickstart --split valid resources.num_workers=1",
+        "python -m dualgnn_dist.evaluate --run runs/quickstart --split valid \\\n    resources.num_workers=1",
     )
     made.add_argument("--run", metavar="DIR", required=True, help="the folder of a finished run")
     made.add_argument("--split", choices=["valid", "test"], default="test", help="what is held out (default: test)")

@@ -27,15 +27,14 @@ def run_worker(config: RunConfig, world: World, resume: bool, report: Report = s
     """Trains, and writes what the run found out into its folder. Every worker must call it.
 
     Args:
-        resume: go on from the newest checkpoint of the run's folder, if there is one.
+        resume: go on from the newest checkpoint of the run's folder; from the start if there is none.
     """
     started = time.perf_counter()
     torch.set_num_threads(world.num_threads)
     store = Store.open(config.data.store)
     trainer = Trainer(config, store, world, report, wrap)
-    checkpoint = latest_checkpoint(config.run.folder) if resume else None
-    if checkpoint is not None:
-        trainer.resume(checkpoint)
+    if resume:
+        trainer.resume(latest_checkpoint(config.run.folder))
     outcome = trainer.fit()
     _export(config.run.folder, outcome, store, world)
     peaks = world.gather_rows(torch.tensor([_peak_memory_bytes()], device=world.device))

@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = cli.parser(
         "prepare",
-        "Make an Arrow store from raw data: interactions, graphs, co-occurrence, item features.",
-        "python -m dualgnn_dist.prepare --output stores/mine prepare.format=table prepare.input=mine "
-        "prepare.split=random",
+        "Make an Arrow store from raw data: interactions, graphs, item features.",
+        "python -m dualgnn_dist.prepare --output stores/mine \\\n"
+        "    prepare.format=table prepare.input=ratings.csv prepare.split=random",
     )
     cli.add_config(made, required=False)
     made.add_argument("--output", metavar="STORE", help="the store's folder; default: the config's data.store")

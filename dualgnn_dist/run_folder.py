@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from torch.utils.tensorboard import SummaryWriter
 
 from dualgnn_dist.strict import UserError
 
 CONFIG, HISTORY, METRICS, CHECKPOINTS = "config.yaml", "history.jsonl", "metrics.json", "checkpoints"
 REPRESENTATIONS = "representations"
+
+# What a run computes; how long and on how many workers it does so may change when it is resumed.
+_SAME_SECTIONS = ("model", "sampler", "optimizer", "evaluation")
+_SAME_KEYS = ("train.metric", "train.precision", "run.seed")
+_FREE_KEYS = ("sampler.threads", "sampler.prefetch")
 
 
 class RunFolder:
@@ -30,22 +37,37 @@ class RunFolder:
         self._board: SummaryWriter | None = None  # made by the first record: a file without any would show as a run
 
     @staticmethod
-    def create(path: Path, config_yaml: str, resume: bool) -> None:
-        """Makes the folder, or takes an existing one if the run is to be resumed.
+    def check(path: Path, config_yaml: str, resume: bool) -> None:
+        """Refuses what `create` would refuse, before time goes into the data; changes nothing.
 
         Raises:
-            UserError: the run exists and `resume` is not set, or it is to be resumed and does not exist.
+            UserError: the run exists and `resume` is not set; it is to be resumed and does not exist, or was started
+                with settings that compute something else.
         """
-        if resume:
-            if not (path / CONFIG).exists():
-                raise UserError(f"there is no run to resume at {path}; leave out --resume to start it")
-            return
-        if path.exists():
+        if not resume and path.exists():
             raise UserError(
                 f"the run {path} exists; continue it with --resume, or choose another name with run.name=..."
             )
-        path.mkdir(parents=True)
-        write_atomically(path / CONFIG, config_yaml)
+        if resume:
+            if not (path / CONFIG).exists():
+                raise UserError(f"there is no run to resume at {path}; leave out --resume to start it")
+            _refuse_another_run(path, yaml.safe_load((path / CONFIG).read_text()), yaml.safe_load(config_yaml))
+
+    @staticmethod
+    def create(path: Path, config_yaml: str, resume: bool) -> None:
+        """Makes the folder, or takes an existing one if the run is to be resumed; it holds `config_yaml` then.
+
+        Raises:
+            UserError: as `check`, or the folder cannot be made there.
+        """
+        RunFolder.check(path, config_yaml, resume)
+        try:
+            path.mkdir(parents=True, exist_ok=resume)
+            write_atomically(path / CONFIG, config_yaml)
+        except OSError as error:
+            raise UserError(
+                f"the run folder {path} cannot be written ({error.strerror}); choose another place with run.output=..."
+            ) from error
 
     @staticmethod
     def remove_unless_started(path: Path) -> None:
@@ -78,7 +100,7 @@ class RunFolder:
         """Drops history lines of epochs after `epoch`, which a resumed run makes anew."""
         path = self.path / HISTORY
         if self._active and path.exists():
-            lines = [line for line in path.read_text().splitlines() if json.loads(line)["epoch"] <= epoch]
+            lines = [line for line in path.read_text().splitlines() if _epoch_of(line) <= epoch]
             write_atomically(path, "".join(line + "\n" for line in lines))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
@@ -90,6 +112,25 @@ class RunFolder:
         """Ends the TensorBoard file."""
         if self._board is not None:
             self._board.close()
+
+
+def _epoch_of(line: str) -> float:
+    try:
+        return json.loads(line)["epoch"]
+    except ValueError:  # the line during which the run was killed
+        return math.inf
+
+
+def _refuse_another_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    keys = [*(f"{section}.{key}" for section in _SAME_SECTIONS for key in now.get(section, {})), *_SAME_KEYS]
+    for dotted in keys:
+        section, _, key = dotted.partition(".")
+        was, is_now = before.get(section, {}).get(key), now.get(section, {}).get(key)
+        if was != is_now and dotted not in _FREE_KEYS:
+            raise UserError(
+                f"the run {path} was started with {dotted}={was!r}, the config says {is_now!r}; resume it as it was, "
+                "or start another run with run.name=..."
+            )
 
 
 def write_atomically(path: Path, text: str) -> None:

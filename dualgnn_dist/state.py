@@ -50,7 +50,7 @@ class TrainingState:
 
     def load(self, folder: Path, world: World) -> dict[str, Any]:
         """Takes over a checkpoint's weights and optimizers; returns its progress."""
-        loaded = checkpoint.load(folder, world, tables=self.tables)
+        loaded = checkpoint.load(folder, world, tables=self.tables, written_by=self.written_by)
         self.model.load_state_dict(loaded.dense)
         if self.dense_optimizer is not None:
             self.dense_optimizer.load_state_dict(loaded.dense_optimizer)

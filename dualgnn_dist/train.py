@@ -15,23 +15,27 @@ from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.prepare import ensure_store
 from dualgnn_dist.progress import say
-from dualgnn_dist.run_folder import METRICS, RunFolder
+from dualgnn_dist.run_folder import CONFIG, METRICS, RunFolder, write_atomically
 from dualgnn_dist.sampling.order import num_steps
 from dualgnn_dist.state import make_model, num_parameters
 from dualgnn_dist.store.reader import Store
-from dualgnn_dist.strict import run_program
+from dualgnn_dist.strict import UserError, plain, run_program
 
 
 def train(config: RunConfig, resume: bool = False) -> Path:
     """Makes the store if it is not there, runs the job, and returns the run's folder.
 
     Raises:
-        UserError: the run exists already, or what its parts refuse.
+        UserError: the run exists already, it is to be resumed with other settings, or what its parts refuse.
     """
     config = config.with_absolute_paths()
     folder = config.run.folder
+    RunFolder.check(folder, config.to_yaml(), resume)
     plan = describe(config, ensure_store(config))  # makes the model: what does not fit the data is refused here
     RunFolder.create(folder, config.to_yaml(), resume)
+    if resume:
+        _check_settings(config, load(folder / CONFIG))
+        write_atomically(folder / CONFIG, config.to_yaml())
     say(f"{plan}\nrun folder: {folder}")
     launch = in_process.launch if config.resources.num_workers == 0 else ray_train.launch
     try:
@@ -40,6 +44,18 @@ def train(config: RunConfig, resume: bool = False) -> Path:
         RunFolder.remove_unless_started(folder)
         raise
     return folder
+
+
+def _check_settings(config: RunConfig, before: RunConfig) -> None:
+    """A run that went on with other settings than it began with would be neither of the two."""
+    for section in ("data", "model", "sampler", "tables", "optimizer", "evaluation", "run"):
+        asked, began = plain(getattr(config, section)), plain(getattr(before, section))
+        for key in asked.keys() - {"store", "output"}:  # folders may have moved
+            if asked[key] != began[key]:
+                raise UserError(
+                    f"the run {config.run.folder} began with {section}.{key}={began[key]!r}, the config says "
+                    f"{asked[key]!r}; resume it with its own {CONFIG}, or start another with run.name=..."
+                )
 
 
 def describe(config: RunConfig, store: Store) -> str:
@@ -55,8 +71,8 @@ def describe(config: RunConfig, store: Store) -> str:
         shown = f"{workers[0]} to {workers[1]} workers"
     return (
         f"{config.model.name}, {num_parameters(make_model(config, store), store):,} parameters, on {shown}: "
-        f"{config.train.epochs} epochs of {num_steps(interactions, batch_size):,} steps of {batch_size:,} interactions\n"
-        f"store {store.path}: {sizes.num_users:,} users, {sizes.num_items:,} items, "
+        f"{config.train.epochs} epochs of {num_steps(interactions, batch_size):,} steps of {batch_size:,} interactions"
+        f"\nstore {store.path}: {sizes.num_users:,} users, {sizes.num_items:,} items, "
         f"{interactions:,} training interactions"
     )
 
@@ -81,8 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     made = cli.parser(
         "train",
-        "Train a model and rank the test items: store -> sampled batches -> workers -> metrics.",
-        "python -m dualgnn_dist.train --config configs/tiktok.yaml prepare.input=data/tiktok model.name=lightgcn",
+        "Train a model and rank the test items; makes the store first if there is none.",
+        "python -m dualgnn_dist.train --config configs/tiktok.yaml \\\n"
+        "    model.name=lightgcn optimizer.learning_rate=0.001 run.name=tiktok_lightgcn",
     )
     cli.add_config(made)
     made.add_argument(

@@ -102,11 +102,12 @@ class Trainer:
         self._folder = RunFolder(config.run.folder, world.is_main)
         self._say: Say = say if world.is_main else nothing
 
-    def resume(self, folder: Path) -> None:
-        """Goes on from a checkpoint, written by any number of workers."""
-        self.progress = Progress(**self.state.load(folder, self._world))
+    def resume(self, folder: Path | None) -> None:
+        """Goes on from a checkpoint, written by any number of workers; None: from the start, forgetting the history."""
+        if folder is not None:
+            self.progress = Progress(**self.state.load(folder, self._world))
+            self._say(f"resumed from {folder} after epoch {self.progress.epoch}, step {self.progress.step}")
         self._folder.forget_after(self.progress.epoch)
-        self._say(f"resumed from {folder} after epoch {self.progress.epoch}, step {self.progress.step}")
 
     def fit(self) -> Outcome:
         """Trains to the end and returns the test metrics of the best state."""

@@ -92,6 +92,8 @@ def existing(path: Path) -> Path:
     """
     if path.is_file():
         return path
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise UserError(f"{path} does not exist: there is no folder {path.parent}")
     raise UserError(f"{path} does not exist{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
@@ -156,7 +158,7 @@ def npy_modality(path: Path, items: pl.Series | None = None) -> RawModality:
     """
     try:
         array = np.load(existing(path), mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise UserError(f"{path} is not a .npy file of numbers ({error})") from error
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
         raise UserError(f"{path} must hold numbers of shape [items, D], not {array.dtype} {list(array.shape)}")

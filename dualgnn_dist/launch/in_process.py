@@ -6,11 +6,18 @@ import torch
 
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.job import run_worker
+from dualgnn_dist.strict import UserError
 from dualgnn_dist.world import World
 
 
 def here(config: RunConfig) -> World:
-    """This process as the only worker."""
+    """This process as the only worker.
+
+    Raises:
+        UserError: it is to use a GPU and there is none.
+    """
+    if config.resources.use_gpu and not torch.cuda.is_available():
+        raise UserError("resources.use_gpu=true, and torch finds no GPU here; leave it out to train on CPUs")
     device = torch.device("cuda" if config.resources.use_gpu else "cpu")
     return World(device=device, num_threads=config.resources.cpus_per_worker)
 

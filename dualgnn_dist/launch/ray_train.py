@@ -105,10 +105,9 @@ def _worker(arguments: dict[str, Any]) -> Any:
 
 
 def _train(config: RunConfig, world: World, resume: bool) -> None:
-    # After a failure Ray starts the workers again and hands out the last reported checkpoint; the newest one on disk is
-    # that one or, if the failure came between writing and reporting, a newer one.
-    resume = resume or ray.train.get_checkpoint() is not None
-    run_worker(config, world, resume, _report, ray.train.torch.prepare_model)
+    # Always from the newest checkpoint in the run's folder. A new run's folder has none, unless this is not its first
+    # start: after a failure Ray starts the workers again, and may not yet know of the last checkpoint, or of any.
+    run_worker(config, world, True, _report, ray.train.torch.prepare_model)
 
 
 def _report(metrics: Mapping[str, Any], folder: Path) -> None:

@@ -43,7 +43,7 @@ class StoreWriter:
         leftovers: such folders of other writers of this path, killed or still at work.
 
     Raises:
-        UserError: `path` exists and may not be replaced.
+        UserError: `path` exists and may not be replaced, or nothing can be written there.
     """
 
     def __init__(self, path: Path, rows_per_shard: int, overwrite: bool = False) -> None:
@@ -52,9 +52,12 @@ class StoreWriter:
         self._shards: list[ShardInfo] = []
         self._num_shards: dict[str, int] = {}
         self._refuse_existing(overwrite)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.leftovers = sorted(self.path.parent.glob(f".{self.path.name}.unfinished-*"))
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.unfinished-", dir=self.path.parent))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.leftovers = sorted(self.path.parent.glob(f".{self.path.name}.unfinished-*"))
+            self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.unfinished-", dir=self.path.parent))
+        except OSError as error:
+            raise UserError(f"no store can be made at {path} ({error.strerror}); choose another folder") from error
 
     def __enter__(self) -> StoreWriter:
         return self

@@ -29,16 +29,6 @@ def assert_same_numbers(ours: dict[str, float], theirs: dict[str, float], tolera
         assert ours[name] == pytest.approx(value, abs=tolerance), name
 
 
-@pytest.fixture
-def shown_metrics(call: Callable[..., Any]) -> Callable[..., str]:
-    def run(*arguments: Any) -> str:
-        said = call(evaluate.main, *arguments)
-        assert said.code == 0, said
-        return said.output
-
-    return run
-
-
 def test_one_command_on_two_ray_workers(
     write_config: Callable[..., Path], start: Callable[..., Any], call: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -60,7 +50,15 @@ def check_screen(lines: list[str], errors: list[str], run: Path, store: Path) ->
     """The store first, then what will run, every progress line once, the table, the run folder; nothing else."""
     said = "\n".join(lines)
     assert lines[0] == f"preparing {store}"
-    order = ["preparing", "commit", "dualgnn, ", "Ray dashboard: http://127.0.0.1:", "epoch 1/3", "epoch 3/3", "test metrics"]
+    order = [
+        "preparing",
+        "commit",
+        "dualgnn, ",
+        "Ray dashboard: http://127.0.0.1:",
+        "epoch 1/3",
+        "epoch 3/3",
+        "test metrics",
+    ]
     positions = [said.index(part) for part in order]
     assert positions == sorted(positions)
     assert re.search(r"dualgnn, [\d,]+ parameters, on 2 workers: 3 epochs of \d+ steps of 512 interactions", said)
@@ -135,7 +133,7 @@ def test_a_run_survives_the_death_of_a_worker(
     assert not (run / "metrics.json").exists(), "killed too late: the test shows nothing"
     assert program.wait() == 0, program.output
     assert not program.leftovers()
-    assert re.search(r"resumed from .*epoch-0000\d after epoch \d", "\n".join(program.lines))
+    assert re.search(r"resumed from .*epoch-0000\d after epoch \d", "\n".join(program.lines)), program.output
 
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in history if "training" in line] == list(range(1, 9)), "each epoch once"
@@ -164,3 +162,30 @@ def test_a_killed_process_is_resumed_bit_for_bit(
     ours, theirs = metrics_of(run), metrics_of(trained({**settings, "run.name": "undisturbed"}))
     for key in ("test", "validation", "best_epoch", "epochs"):
         assert ours[key] == theirs[key]
+
+
+def test_divergence_under_ray_is_one_message(
+    write_config: Callable[..., Path], start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Ray would try again what can only end the same, and show tracebacks."""
+    config = write_config({"optimizer.learning_rate": 1e30, "resources.num_workers": 2})
+    program = start("dualgnn_dist.train", ["--config", config], tmp_path)
+    assert program.wait() == 2, program.output
+    assert not program.leftovers()
+    assert [line for line in program.errors if line.strip()] == [program.errors[-1]], program.output
+    assert program.errors[-1].startswith("error: the loss of epoch 1 is nan: training has diverged; lower optimizer.")
+    assert not (tmp_path / "runs" / "tiny").exists(), "a run without an epoch blocks the next try"
+
+
+def test_resuming_may_train_longer_but_not_differently(
+    write_config: Callable[..., Path], call: Callable[..., Any], trained: Callable[..., Path]
+) -> None:
+    run = trained({"train.epochs": 1})
+    config = write_config({"train.epochs": 2})
+    said = call(train.main, "--config", config, "--resume", "sampler.batch_size=256")
+    assert said.code == 2 and "began with sampler.batch_size=512, the config says 256" in said.error
+    assert load(run / "config.yaml").train.epochs == 1
+    assert call(train.main, "--config", config, "--resume").code == 0
+    assert metrics_of(run)["epochs"] == 2 and load(run / "config.yaml").train.epochs == 2
+    undisturbed = trained({"train.epochs": 2, "run.name": "undisturbed"})
+    assert metrics_of(run)["test"] == metrics_of(undisturbed)["test"]

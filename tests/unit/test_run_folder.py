@@ -26,13 +26,13 @@ def test_a_name_is_used_once(tmp_path: Path) -> None:
     assert (tmp_path / "run" / CONFIG).read_text() == "a: 1\n"
 
 
-def test_resuming_takes_an_existing_run_alone_and_leaves_its_config(tmp_path: Path) -> None:
+def test_resuming_takes_an_existing_run_alone_and_keeps_the_new_config(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no run to resume at .*; leave out --resume"):
         RunFolder.create(tmp_path / "run", "a: 1\n", resume=True)
     assert not (tmp_path / "run").exists()
     RunFolder.create(tmp_path / "run", "a: 1\n", resume=False)
     RunFolder.create(tmp_path / "run", "a: 2\n", resume=True)
-    assert (tmp_path / "run" / CONFIG).read_text() == "a: 1\n"
+    assert (tmp_path / "run" / CONFIG).read_text() == "a: 2\n"
 
 
 def test_history_is_a_line_a_record_and_tensorboard_has_its_numbers(tmp_path: Path) -> None:

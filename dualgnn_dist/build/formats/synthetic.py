@@ -68,6 +68,8 @@ class SyntheticOptions:
         for name in ("zipf", "feature_noise", "seed"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
+        if self.seed >= 1 << 63:
+            raise ValueError(f"seed={self.seed} must be below 2^63")
         if self.num_interactions < self.num_users * self.min_interactions:
             raise ValueError(
                 f"num_interactions={self.num_interactions} must be at least num_users * min_interactions = "

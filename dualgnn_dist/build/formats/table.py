@@ -159,7 +159,10 @@ def _modality(name: str, folder: Path, file: str, options: TableOptions) -> RawM
 
 def _item_ids(path: Path, options: TableOptions) -> pl.Series:
     if existing(path).suffix == ".npy":
-        array = np.load(path, allow_pickle=False)
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise UserError(f"{path} is not a .npy file of numbers ({error})") from error
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise UserError(f"{path} must hold whole numbers of shape [rows], not {array.dtype} {list(array.shape)}")
         ids, first, unit = pl.Series(array), 0, "row"
