@@ -99,7 +99,7 @@ def load(
             `written_by`, or one of other tables than `tables`.
     """
     manifest = describe(folder)
-    _check_author(folder, manifest["written_by"], written_by or {})
+    check_written_by(folder, written_by or {})
     _check_tables(folder, manifest, tables)
     num_shards = manifest["num_shards"]
     for name, table in tables.items():
@@ -129,6 +129,21 @@ def describe(folder: Path) -> dict[str, Any]:
             f"{folder} has checkpoint format version {manifest['format_version']}, this program reads {FORMAT_VERSION}"
         )
     return manifest
+
+
+def check_written_by(folder: Path, wanted: Mapping[str, str]) -> None:
+    """Refuses a checkpoint of something else: rows of another store fit a table of the same size and mean other users.
+
+    Raises:
+        UserError: `save` was told other names, or there is no complete checkpoint.
+    """
+    written_by = describe(folder)["written_by"]
+    for key, value in wanted.items():
+        if written_by.get(key) != value:
+            raise UserError(
+                f"{folder} was written with the {key} {written_by.get(key)!r}, this run has {value!r}; "
+                f"load it with the {key} of that run"
+            )
 
 
 def exists(folder: Path) -> bool:
@@ -219,16 +234,6 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 def _describe_table(table: ShardedTable) -> dict[str, Any]:
     return {"num_rows": table.num_rows, "parts": table.part_widths, "step": table.step}
-
-
-def _check_author(folder: Path, written_by: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Rows of another store fit a table of the same size and mean other users."""
-    for key, value in wanted.items():
-        if written_by.get(key) != value:
-            raise UserError(
-                f"{folder} was written with the {key} {written_by.get(key)!r}, this run has {value!r}; "
-                f"load it with the {key} of that run"
-            )
 
 
 def _check_tables(folder: Path, manifest: dict[str, Any], tables: Mapping[str, ShardedTable]) -> None:

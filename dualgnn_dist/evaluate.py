@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
-from dualgnn_dist import cli
+from dualgnn_dist import checkpoint, cli
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.evaluation import evaluate
 from dualgnn_dist.inference import infer
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.run_folder import CONFIG, METRICS
-from dualgnn_dist.state import make_state
+from dualgnn_dist.state import author, make_state
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError, run_program
 from dualgnn_dist.train import show
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError(f"{run} is no finished run: it has no {METRICS}; finish it with `train --resume`")
     config = load(run / CONFIG, options.overrides)
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, output=str(run.parent), name=run.name))
+    # Refused here what every worker would refuse: under Ray that takes a minute and ends in tracebacks.
+    checkpoint.check_written_by(best_checkpoint(run), author(config, Store.open(config.data.store)))
     if config.resources.num_workers == 0:
         values = evaluate_on_worker(config, in_process.here(config), options.split)
     else:

@@ -75,8 +75,12 @@ def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
         for side, (num_rows, parts) in _declared(model, store).items()
         if parts
     }
-    written_by = {"model": config.model.name, "store": store.manifest.fingerprint}
-    return TrainingState(model, _dense_adam(model, config), tables, written_by)
+    return TrainingState(model, _dense_adam(model, config), tables, author(config, store))
+
+
+def author(config: RunConfig, store: Store) -> dict[str, str]:
+    """What a checkpoint of this run belongs to."""
+    return {"model": config.model.name, "store": store.manifest.fingerprint}
 
 
 def make_model(config: RunConfig, store: Store) -> Recommender:

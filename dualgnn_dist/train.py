@@ -10,16 +10,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dualgnn_dist import cli
+from dualgnn_dist import checkpoint, cli
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.prepare import ensure_store
 from dualgnn_dist.progress import say
-from dualgnn_dist.run_folder import CONFIG, METRICS, RunFolder, write_atomically
+from dualgnn_dist.run_folder import METRICS, RunFolder
 from dualgnn_dist.sampling.order import num_steps
-from dualgnn_dist.state import make_model, num_parameters
+from dualgnn_dist.state import author, make_model, num_parameters
 from dualgnn_dist.store.reader import Store
-from dualgnn_dist.strict import UserError, plain, run_program
+from dualgnn_dist.strict import run_program
+from dualgnn_dist.trainer import latest_checkpoint
 
 
 def train(config: RunConfig, resume: bool = False) -> Path:
@@ -31,11 +32,11 @@ def train(config: RunConfig, resume: bool = False) -> Path:
     config = config.with_absolute_paths()
     folder = config.run.folder
     RunFolder.check(folder, config.to_yaml(), resume)
-    plan = describe(config, ensure_store(config))  # makes the model: what does not fit the data is refused here
+    store = ensure_store(config)
+    plan = describe(config, store)  # makes the model: what does not fit the data is refused here
+    if resume and (newest := latest_checkpoint(folder)):
+        checkpoint.check_written_by(newest, author(config, store))
     RunFolder.create(folder, config.to_yaml(), resume)
-    if resume:
-        _check_settings(config, load(folder / CONFIG))
-        write_atomically(folder / CONFIG, config.to_yaml())
     say(f"{plan}\nrun folder: {folder}")
     launch = in_process.launch if config.resources.num_workers == 0 else ray_train.launch
     try:
@@ -44,18 +45,6 @@ def train(config: RunConfig, resume: bool = False) -> Path:
         RunFolder.remove_unless_started(folder)
         raise
     return folder
-
-
-def _check_settings(config: RunConfig, before: RunConfig) -> None:
-    """A run that went on with other settings than it began with would be neither of the two."""
-    for section in ("data", "model", "sampler", "tables", "optimizer", "evaluation", "run"):
-        asked, began = plain(getattr(config, section)), plain(getattr(before, section))
-        for key in asked.keys() - {"store", "output"}:  # folders may have moved
-            if asked[key] != began[key]:
-                raise UserError(
-                    f"the run {config.run.folder} began with {section}.{key}={began[key]!r}, the config says "
-                    f"{asked[key]!r}; resume it with its own {CONFIG}, or start another with run.name=..."
-                )
 
 
 def describe(config: RunConfig, store: Store) -> str:

@@ -8,7 +8,7 @@ from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.build.pipeline import prepare
 from dualgnn_dist.store.reader import Store
 
-pytest_plugins = ["gloo_workers"]
+pytest_plugins = ["dense_reference", "gloo_workers"]
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,11 @@ class Program:
     def output(self) -> str:
         return "\n".join([*self.lines, "--- standard error", *self.errors])
 
+    @property
+    def complaints(self) -> list[str]:
+        """Standard error without what Ray says where another Ray cluster runs on the same machine."""
+        return [line for line in self.errors if line.strip() and not line.startswith("(PlacementGroupCleaner ")]
+
     def descendants(self) -> list[psutil.Process]:
         """Every live process that was started by this program or by its children; not the program itself."""
         found = []

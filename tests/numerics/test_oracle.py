@@ -1,4 +1,4 @@
-"""Every model at full fanout equals the dense reference of `conftest.py`: values, loss and gradients."""
+"""Every model at full fanout equals the dense reference of `dense_reference.py`: values, loss and gradients."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_all_co_users_equal_a_plain_count(weighting: Weighting, num_excluded: in
     items = {int(u): set(demo_store.user_item.row(int(u)).tolist()) for u in range(60)}
     unknown = [sorted(rng.permutation(sorted(items[int(u)]))[:num_excluded].tolist()) for u in users]
     offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in unknown])]).astype(np.int64)
-    excluded = Excluded(offsets, np.array(sum(unknown, []), dtype=np.int32))
+    excluded = Excluded(offsets, np.array([item for ids in unknown for item in ids], dtype=np.int32))
     graph, user_item = demo_store.user_cooccurrence, demo_store.user_item
     rows = sample_co_users(graph, users, 50, weighting, -1, 0, user_item, excluded)
     for k, user in enumerate(users.tolist()):

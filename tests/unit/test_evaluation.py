@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 
 from dualgnn_dist import evaluation
-from dualgnn_dist.build.config import PrepareConfig
-from dualgnn_dist.build.pipeline import prepare
 from dualgnn_dist.evaluation import Split, evaluate, seen_items
 from dualgnn_dist.inference import Representations
 from dualgnn_dist.metrics import NAMES
@@ -111,13 +107,9 @@ def test_fewer_items_than_a_list_is_long(demo_store: Store) -> None:
     assert found["recall@1000"] == 1.0
 
 
-def test_nothing_held_out_is_refused(tmp_path: Path) -> None:
-    rows = [(user, item, 0) for user in range(4) for item in range(3)] + [(0, 3, 2)]
-    frame = pl.DataFrame(rows, schema=["userID", "itemID", "x_label"], orient="row")
-    frame.write_csv(tmp_path / "raw.inter", separator="\t")
-    config = PrepareConfig(format="mmrec", input=str(tmp_path))
-    store = Store.open(prepare(config, tmp_path / "store", say=lambda line: None))
-    given = representations(store, World())
-    assert evaluate(given, store, "test", (1,), "standard", World())["num_users"] == 1
-    with pytest.raises(UserError, match="no user has a held-out item.*choose a split that holds out"):
-        evaluate(given, store, "valid", (1,), "standard", World())
+def test_nothing_held_out_is_refused(demo_store: Store) -> None:
+    given = representations(demo_store, World())
+    kept = [user for user, items in pairs(demo_store, "valid").items() if not items]
+    without = Representations(torch.tensor(kept), given.users[kept], given.items)
+    with pytest.raises(UserError, match=r"no user has a held-out item.*choose a split that holds out"):
+        evaluate(without, demo_store, "valid", (1,), "standard", World())

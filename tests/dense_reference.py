@@ -1,6 +1,6 @@
 """The dense reference: plain torch over the whole graph in float64, written from the formulas of the papers.
 
-Nothing here is fast or shared with the package, but for reading the store.
+Nothing here is fast or shared with the package, but for reading the store. A plugin of `conftest.py`.
 """
 
 from __future__ import annotations
