@@ -7,7 +7,7 @@ model's name alone decides.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -152,7 +152,7 @@ class RunSection:
     """The run's name, its place and its seed.
 
     Args:
-        name: a new folder under `output`.
+        name: a new folder under `output`; left out, the config's file name, the model and the seed make it.
         seed: of first values, order, negatives and neighbours.
     """
 
@@ -219,12 +219,10 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """
     values = read_values(path, overrides)
     name = values["model"]["name"]
-    sections = {field.name: field for field in dataclasses.fields(RunConfig)}
-    for section in values:
-        if section not in sections:
-            raise UserError(f"unknown config section {section!r}{nearest(section, sections)}")
-    if "run" not in values:
-        values["run"] = {"name": name}
+    _check_sections(values)
+    run = values["run"] = dict(values.get("run") or {})
+    if run.get("name") is None:  # so that another model or seed alone is a run of its own
+        run["name"] = f"{Path(path).stem}_{name}_s{run.get('seed', RunSection.seed)}"
     model = {key: value for key, value in values.pop("model").items() if key != "name"}
     built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
     for section, cls in _SECTIONS.items():
@@ -311,6 +309,13 @@ def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
     values[keys[-1]] = value
 
 
+def _check_sections(names: Iterable[str]) -> None:
+    known = [field.name for field in dataclasses.fields(RunConfig)]
+    for name in names:
+        if name not in known:
+            raise UserError(f"unknown config section {name!r}{nearest(name, known)}")
+
+
 def _check_metric(metric: str, ks: Sequence[int]) -> None:
     known = metric_keys(tuple(ks))
     if metric not in known:
@@ -340,6 +345,7 @@ def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tupl
     values: dict[str, Any] = _read_yaml(path) if path is not None else {}
     for override in overrides:
         _set(values, *_parse_override(override))
+    _check_sections(values.keys() - {"for_model"})
     if not values.get("prepare"):
         raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
     return build(PrepareConfig, values["prepare"], "prepare"), (values.get("data") or {}).get("store")

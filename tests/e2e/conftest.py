@@ -80,7 +80,7 @@ class Program:
         for line in stream:
             lines.append(re.sub(r"\x1b\[[0-9;]*m", "", line.rstrip("\n")))
 
-    def wait(self, seconds: float = 150) -> int:
+    def wait(self, seconds: float = 300) -> int:
         """The exit code, once the output is read to its end."""
         try:
             code = self.process.wait(seconds)
@@ -90,7 +90,7 @@ class Program:
             reader.join(5)
         return code
 
-    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
         """Waits until `condition()` holds while the program runs; returns its value."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:

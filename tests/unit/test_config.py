@@ -51,9 +51,10 @@ def test_a_file_its_defaults_and_overrides(small: Path) -> None:
     assert load(small, ["run.seed=1", "run.seed=2"]).run.seed == 2  # the last one counts
 
 
-def test_a_run_without_a_name_is_named_after_its_model(tmp_path: Path) -> None:
-    values = {key: value for key, value in SMALL.items() if key != "run"}
-    assert load(write(tmp_path, values), ["model.name=lightgcn"]).run.name == "lightgcn"
+def test_a_run_without_a_name_is_named_after_its_file_model_and_seed(tmp_path: Path) -> None:
+    path = write(tmp_path, {key: value for key, value in SMALL.items() if key != "run"})
+    assert load(path, ["model.name=lightgcn"]).run.name == f"{path.stem}_lightgcn_s1"
+    assert load(path, ["run.seed=7"]).run.name == f"{path.stem}_dualgnn_s7"
 
 
 def test_the_model_decides_its_learning_rate_for_model_and_overrides_come_after(small: Path) -> None:
@@ -98,7 +99,6 @@ def test_another_model_by_name_alone_leaves_nothing_of_the_first(small: Path) ->
         ({"data": "stores/x"}, "config section 'data' must be a mapping"),
         ({"run": {"name": "a/b"}}, "config section 'run': name 'a/b' must be a plain folder name"),
         ({"run": {"name": "a", "seed": -1}}, "seed must not be negative"),
-        ({"run": {}}, "config key 'run.name' is missing"),
         ({"sampler": {"batch_size": "many"}}, "sampler.batch_size='many' must be a whole number, not str"),
         ({"sampler": {"batch_size": 0}}, "batch_size, threads and prefetch must be at least 1"),
         ({"sampler": {"fanouts": []}}, "fanouts must be numbers of at least 1, or 'all'"),
@@ -180,7 +180,7 @@ def test_paths_become_absolute_and_nothing_else_changes(small: Path) -> None:
 def test_every_file_in_configs_is_a_run_of_every_model(path: Path, name: str, tmp_path: Path) -> None:
     config = load(path, [f"model.name={name}"])
     assert isinstance(config.model.settings, MODELS[name].Config)
-    assert config.run.name == path.stem and config.data.store.endswith(path.stem)
+    assert config.run.name.startswith(path.stem) and config.data.store.endswith(path.stem)
     assert config.prepare is not None and load_prepare(path) == (config.prepare, config.data.store)
     (tmp_path / "again.yaml").write_text(config.to_yaml())
     assert load(tmp_path / "again.yaml") == config
