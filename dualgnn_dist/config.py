@@ -10,168 +10,25 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.loader import SamplerConfig
-from dualgnn_dist.metrics import NdcgConvention, metric_keys
+from dualgnn_dist.metrics import metric_keys
 from dualgnn_dist.models import MODELS
+from dualgnn_dist.sections import (
+    CheckpointConfig,
+    DataConfig,
+    EvaluationConfig,
+    OptimizerConfig,
+    ResourcesConfig,
+    RunSection,
+    TablesConfig,
+    TrainConfig,
+)
 from dualgnn_dist.strict import UserError, build, nearest, plain
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """The store that is trained on.
-
-    Args:
-        store: its folder.
-        modalities: those that the model may read, in this order; null takes all that the store has.
-    """
-
-    store: str
-    modalities: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TablesConfig:
-    """Where embedding rows and their optimizer state lie.
-
-    Args:
-        device: `worker` is the worker's own device; `host` its main memory, for tables that a GPU cannot hold.
-    """
-
-    device: Literal["worker", "host"] = "worker"
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """Adam, for dense weights and table rows alike.
-
-    Args:
-        learning_rate: null takes the model's own.
-        rows: `catch_up` gives untouched rows the moment decay and the momentum that dense Adam would have given them,
-            when they are next read; `lazy` leaves them as they were.
-    """
-
-    learning_rate: float | None = None
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    rows: Literal["catch_up", "lazy"] = "catch_up"
-
-    def __post_init__(self) -> None:
-        if self.learning_rate is not None and self.learning_rate <= 0:
-            raise ValueError("learning_rate must be above 0")
-        if not (0 <= self.beta1 < 1 and 0 < self.beta2 < 1 and self.epsilon > 0):
-            raise ValueError("beta1 and beta2 must lie in [0, 1), beta2 and epsilon above 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How long to train, and on what to stop.
-
-    Args:
-        epochs: at the most.
-        eval_every: epochs between validation rankings.
-        patience: validation rankings without a better `metric` after which training stops; null never stops early.
-        metric: on the validation split, e.g. `recall@20`: higher is better.
-        precision: of the dense weights' forward pass; `bfloat16` is autocast.
-    """
-
-    epochs: int = 100
-    eval_every: int = 5
-    patience: int | None = 4
-    metric: str = "recall@20"
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.eval_every) < 1 or (self.patience is not None and self.patience < 1):
-            raise ValueError("epochs, eval_every and patience must be at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """Full ranking over all items but the user's earlier ones.
-
-    Args:
-        ks: list lengths.
-        ndcg_convention: `dualgnn` takes the ideal over the hits found, as the released DualGNN does; for comparisons.
-    """
-
-    ks: tuple[int, ...] = (5, 10, 20, 50)
-    ndcg_convention: NdcgConvention = "standard"
-
-    def __post_init__(self) -> None:
-        if not self.ks or min(self.ks) < 1:
-            raise ValueError("ks must be list lengths of at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResourcesConfig:
-    """Workers and what each of them gets.
-
-    Args:
-        num_workers: Ray Train workers; [least, most] is elastic; 0 trains in this process without Ray.
-        use_gpu: one GPU a worker.
-        cpus_per_worker: CPUs that Ray sets aside, and threads of a worker's own kernels.
-        max_failures: worker failures after which the run goes on from the last checkpoint; -1 without limit.
-    """
-
-    num_workers: int | tuple[int, int] = 2
-    use_gpu: bool = False
-    cpus_per_worker: int = 1
-    max_failures: int = 2
-
-    def __post_init__(self) -> None:
-        workers = (self.num_workers,) if isinstance(self.num_workers, int) else self.num_workers
-        if min(workers) < (0 if len(workers) == 1 else 1) or list(workers) != sorted(workers):
-            raise ValueError("num_workers must be 0 or more, or [least, most] with 1 <= least <= most")
-        if self.cpus_per_worker < 1:
-            raise ValueError("cpus_per_worker must be at least 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointConfig:
-    """What survives a crash, beside the best state, which is always kept.
-
-    Args:
-        every_steps: also saves within an epoch, after so many steps; null saves at each validation only.
-    """
-
-    every_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.every_steps is not None and self.every_steps < 1:
-            raise ValueError("every_steps must be at least 1, or null")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSection:
-    """The run's name, its place and its seed.
-
-    Args:
-        name: a new folder under `output`; left out, the config's file name, the model and the seed make it.
-        seed: of first values, order, negatives and neighbours.
-    """
-
-    name: str
-    output: str = "runs"
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"name {self.name!r} must be a plain folder name")
-        if self.seed < 0:
-            raise ValueError("seed must not be negative")
-        if self.seed >= 1 << 63:
-            raise ValueError(f"seed={self.seed} must be below 2^63")
-
-    @property
-    def folder(self) -> Path:
-        """Where everything of the run goes."""
-        return Path(self.output) / self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +77,10 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     values = read_values(path, overrides)
     name = values["model"]["name"]
     _check_sections(values)
-    run = values["run"] = dict(values.get("run") or {})
-    if run.get("name") is None:  # so that another model or seed alone is a run of its own
-        run["name"] = f"{Path(path).stem}_{name}_s{run.get('seed', RunSection.seed)}"
+    run = values.get("run") or {}
+    if isinstance(run, Mapping) and run.get("name") is None:  # another model or seed alone is a run of its own
+        run = {**run, "name": f"{Path(path).stem}_{name}_s{run.get('seed', RunSection.seed)}"}
+    values["run"] = run
     model = {key: value for key, value in values.pop("model").items() if key != "name"}
     built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
     for section, cls in _SECTIONS.items():

@@ -18,7 +18,7 @@ ROOT = Path(dualgnn_dist.__file__).parent
 FLOORS = [
     {"__init__", "strict", "csr", "world", "types", "parts", "progress"},
     {"store", "sampling", "models", "metrics", "row_adam", "routing", "run_folder", "export"},
-    {"build", "loader", "ranking", "tables"},
+    {"build", "loader", "ranking", "sections", "tables"},
     {"checkpoint", "config", "inference"},
     {"evaluation", "state"},
     {"trainer"},

@@ -69,5 +69,5 @@ class LightGCN(Recommender):
         self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
     ) -> Tensor:
         """BPR plus half the squared norm of the triple's table rows."""
-        norms = sum(squared_norm(rows, len(positive_scores)) for rows in (users, positives, negatives))
+        norms = sum(squared_norm(rows, positive_scores) for rows in (users, positives, negatives))
         return bpr(positive_scores, negative_scores) + 0.5 * self.config.regularization * norms

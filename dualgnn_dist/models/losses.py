@@ -24,11 +24,9 @@ def bpr_base_2(positive_scores: Tensor, negative_scores: Tensor) -> Tensor:
     return bpr(positive_scores, negative_scores) / math.log(2.0)
 
 
-def squared_norm(rows: Mapping[str, Tensor], count: int) -> Tensor:
-    """The sum of squares over all parts of each row, [B]; zeros [count] where there are no parts."""
-    if not rows:
-        return torch.zeros(count)
-    return torch.stack([part.square().sum(-1) for part in rows.values()]).sum(0)
+def squared_norm(rows: Mapping[str, Tensor], like: Tensor) -> Tensor:
+    """The sum of squares over all parts of each row, [B]; zeros like `like` [B] where there are no parts."""
+    return sum((part.square().sum(-1) for part in rows.values()), torch.zeros_like(like))
 
 
 def mean_square(rows: Tensor) -> Tensor:

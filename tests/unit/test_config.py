@@ -97,6 +97,7 @@ def test_another_model_by_name_alone_leaves_nothing_of_the_first(small: Path) ->
         ({"data": {}}, "config key 'data.store' is missing"),
         ({"data": None}, "config key 'data.store' is missing"),
         ({"data": "stores/x"}, "config section 'data' must be a mapping"),
+        ({"run": "first"}, "config section 'run' must be a mapping of keys to values, not 'first'"),
         ({"run": {"name": "a/b"}}, "config section 'run': name 'a/b' must be a plain folder name"),
         ({"run": {"name": "a", "seed": -1}}, "seed must not be negative"),
         ({"sampler": {"batch_size": "many"}}, "sampler.batch_size='many' must be a whole number, not str"),
