@@ -1,5 +1,5 @@
 # Everything a user needs: `make train` shows the system at work, `make test` proves it.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -14,8 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 train: install
-	rm -rf runs/quickstart
-	$(RUN) -m dualgnn_dist.train --config configs/quickstart.yaml
+	$(RUN) -m dualgnn_dist.train --config configs/quickstart.yaml run.name=quickstart_$$(date +%Y%m%d_%H%M%S)
 
 test: install
 	$(RUN) -m ruff check .
