@@ -1,6 +1,6 @@
 """What personal modality weights are worth where tastes differ by modality: DualGNN with and without them.
 
-The synthetic communities each decide by ONE modality. `weighted_sum` lets every user weigh the modalities, `mean` cannot.
+The synthetic communities each decide by ONE modality. `weighted_sum` lets every user weigh them, `mean` cannot.
 
     python benchmarks/personal_weights.py --seeds 3
 """
