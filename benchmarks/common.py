@@ -20,6 +20,7 @@ from dualgnn_dist.run_folder import METRICS
 from dualgnn_dist.train import train
 
 RESULTS = Path(__file__).parent / "results"
+_PATHS = ("data.store=", "prepare.input=", "run.output=")
 
 
 def run(config: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -29,6 +30,15 @@ def run(config: str, overrides: Sequence[str]) -> dict[str, Any]:
     if not (folder / METRICS).exists():
         train(loaded, resume=folder.exists())
     return {**json.loads((folder / METRICS).read_text()), "folder": str(folder)}
+
+
+def without_paths(value: Any) -> Any:
+    """The same result without this machine's paths: they mean nothing elsewhere."""
+    if isinstance(value, Mapping):
+        return {key: without_paths(item) for key, item in value.items() if key not in ("folder", "path")}
+    if isinstance(value, list):
+        return [without_paths(item) for item in value if not (isinstance(item, str) and item.startswith(_PATHS))]
+    return value
 
 
 def hardware() -> dict[str, Any]:
@@ -54,7 +64,7 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def file(name: str, result: Mapping[str, Any]) -> None:
     """Files a result under `results/` and prints it as the last line."""
-    complete = {**result, "hardware": hardware()}
+    complete = {**without_paths(dict(result)), "hardware": hardware()}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(complete, indent=1) + "\n")
     print(json.dumps(complete))
