@@ -41,7 +41,7 @@ def main() -> None:
         row["training s"] = round(statistics.mean(result["seconds"]["training"] for result in found), 1)
         rows.append(row)
         common.show(f"{data}, mean over seeds", rows)
-    common.file(f"quality_{data}", {"rows": rows, "runs": runs, "overrides": overrides})
+    common.file(f"quality_{data}_{'_'.join(options.models)}", {"rows": rows, "runs": runs, "overrides": overrides})
 
 
 if __name__ == "__main__":
