@@ -1,8 +1,9 @@
 """Exact representations of everything, layer by layer, users partitioned over the workers.
 
-A user's rows never leave their worker: `A x` at users needs item rows, which every worker holds, and `A x` at items is
-the sum of the workers' partial sums. So a layer costs the network one all-reduce of [I, X], whatever U is. Only the
-co-occurrence aggregation reads other workers' users, and of those only the finished d-wide vectors.
+A user's rows never leave their worker: `A x` at users needs the items' last layer, which every worker holds, and `A x`
+at items is the sum of the workers' partial sums. Each worker makes the next layer of its share of the items. So a layer
+costs the network one all-reduce and one gathering of [I, X], whatever U is. Only the co-occurrence aggregation reads
+other workers' users, and of those only the finished d-wide vectors.
 
 Legend: U, I users and items; n this worker's users; X propagated width; d width of a representation.
 """
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from dualgnn_dist.loader import gather_features
-from dualgnn_dist.models import Recommender
+from dualgnn_dist.models import Nodes, Recommender
 from dualgnn_dist.models.layers import neighbor_sum, transpose
 from dualgnn_dist.routing import Route
 from dualgnn_dist.sampling.co_users import sample_co_users
@@ -101,17 +102,23 @@ class _Inference:
         weighted_items = items * model.source_weight(item_degrees).unsqueeze(1)
         to_items = torch.zeros_like(items)
 
-        def to_users(block: slice) -> Tensor:
+        def users_of(block: slice) -> Tensor:
             degrees = user_degrees[block]
             edges = self._edges(self._own_users[block])
             weighted_users = users[block] * model.source_weight(degrees).unsqueeze(1)
             to_items.add_(neighbor_sum(transpose(edges), weighted_users))
             total = neighbor_sum(edges, weighted_items) * model.target_weight(degrees).unsqueeze(1)
-            return model.layer(index, users[block], total)
+            return model.layer(index, users[block], total, Nodes(self._rows("users", block), degrees))
 
-        next_users = _by_block(len(self._own_users), to_users)
+        def items_of(block: slice) -> Tensor:
+            own = self._own_items[block]
+            degrees = item_degrees[own]
+            total = to_items[own] * model.target_weight(degrees).unsqueeze(1)
+            return model.layer(index, items[own], total, Nodes(self._rows("items", block), degrees))
+
+        next_users = _by_block(len(self._own_users), users_of)
         self._world.sum(to_items)
-        return next_users, model.layer(index, items, to_items * model.target_weight(item_degrees).unsqueeze(1))
+        return next_users, self._gather_items(_by_block(len(self._own_items), items_of))
 
     def _from_co_users(self, users: Tensor) -> Tensor:
         """`h(u)` [n, d] of this worker's users, over all K co-users with their exact weights."""

@@ -22,7 +22,7 @@ from dualgnn_dist.sampling import order
 from dualgnn_dist.sampling.co_users import CoUserRows, sample_co_users
 from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
 from dualgnn_dist.sampling.hash import HOPS, key
-from dualgnn_dist.sampling.negatives import sample_negatives
+from dualgnn_dist.sampling.negatives import NegativeSampler, popularity_weights
 from dualgnn_dist.sampling.neighbors import Backend, NeighborSampler, Seeds, parse_fanouts
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.store.arrays import DenseColumn, FeatureColumn
@@ -42,6 +42,8 @@ class SamplerConfig:
         backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
         threads: that make batches ahead, for each worker.
         prefetch: batches that may wait, for each worker.
+        negatives: `uniform`, or `popularity`: in proportion to degree ^ `negative_alpha`.
+        num_negatives: of each interaction; its loss is the mean over them.
         exclude_positives: whether a batch's own positive edges are left out of its sampled graphs: no propagation along
             them, and their items do not count as shared with co-users.
     """
@@ -52,11 +54,14 @@ class SamplerConfig:
     backend: Backend = "auto"
     threads: int = 1
     prefetch: int = 4
+    negatives: Literal["uniform", "popularity"] = "uniform"
+    negative_alpha: float = 0.75
+    num_negatives: int = 1
     exclude_positives: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.threads, self.prefetch) < 1:
-            raise ValueError("batch_size, threads and prefetch must be at least 1")
+        if min(self.batch_size, self.threads, self.prefetch, self.num_negatives) < 1:
+            raise ValueError("batch_size, threads, prefetch and num_negatives must be at least 1")
         if self.fanouts != "all" and (not self.fanouts or min(self.fanouts) < 1):
             raise ValueError(f"fanouts must be numbers of at least 1, or 'all', not {self.fanouts!r}")
         if self.co_users != "all" and self.co_users < 1:
@@ -76,6 +81,7 @@ class Loader:
         self._co_users = model.co_users
         self._features = {name: store.features(name) for name in model.modalities}
         fanouts = parse_fanouts(config.fanouts, model.num_hops)
+        self._negatives = _negative_sampler(store, config)
         self._sampler = NeighborSampler(store.user_item, store.item_user, fanouts, config.backend)
         self.num_steps = order.num_steps(len(self._interactions.users), config.batch_size)
         self.waiting_seconds = 0.0
@@ -103,18 +109,17 @@ class Loader:
         total, size = len(self._interactions.users), self._config.batch_size
         slots, indices = order.batch_slice(total, size, self._seed, epoch, step, self._world.rank, self._world.size)
         users, positives = self._interactions.users.take(indices), self._interactions.items.take(indices)
-        num_items = self._store.manifest.num_items
-        negatives = sample_negatives(self._store.user_item, users, slots, num_items, self._seed, epoch, step)
+        negatives = self._negatives.sample(users, slots, self._config.num_negatives, self._seed, epoch, step)
 
         batch_users, user_positions = np.unique(users, return_inverse=True)
-        batch_items, item_positions = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
+        batch_items, item_positions = np.unique(np.concatenate([positives, negatives.ravel()]), return_inverse=True)
         excluded = NOTHING_EXCLUDED, NOTHING_EXCLUDED
         if self._config.exclude_positives:
             excluded = _edges_by_row(user_positions, positives), _edges_by_row(item_positions[: len(users)], users)
         made = Batch(
             torch.from_numpy(user_positions),
             torch.from_numpy(item_positions[: len(users)]),
-            torch.from_numpy(item_positions[len(users) :]),
+            torch.from_numpy(item_positions[len(users) :].reshape(negatives.shape)),
             self.neighborhood(batch_users, batch_items, key(self._seed, epoch, step, HOPS), *excluded),
             min(size, total - step * size),
         )
@@ -162,6 +167,13 @@ def _gather(column: FeatureColumn, items: np.ndarray) -> Feature:
         return Feature(torch.from_numpy(present), values=torch.from_numpy(values))
     offsets, tokens, present = column.gather(items)
     return Feature(torch.from_numpy(present), offsets=torch.from_numpy(offsets), tokens=torch.from_numpy(tokens).long())
+
+
+def _negative_sampler(store: Store, config: SamplerConfig) -> NegativeSampler:
+    num_items, weights = store.manifest.num_items, None
+    if config.negatives == "popularity":
+        weights = popularity_weights(store.item_user.degrees(), config.negative_alpha)
+    return NegativeSampler(store.user_item, num_items, weights)
 
 
 def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:

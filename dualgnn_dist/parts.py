@@ -38,13 +38,15 @@ def xavier_uniform(block_rows: int, num_rows: int, width: int, generator: torch.
     return torch.empty(block_rows, width).uniform_(-bound, bound, generator=generator)
 
 
-def normal(std: float) -> Initial:
+@dataclass(frozen=True)
+class Normal:
     """Normal draws of a fixed standard deviation, whatever the table's size."""
 
-    def initial(block_rows: int, num_rows: int, width: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.randn(block_rows, width, generator=generator).mul_(std)
+    std: float
 
-    return initial
+    def __call__(self, block_rows: int, num_rows: int, width: int, generator: torch.Generator) -> torch.Tensor:
+        """See `Initial`."""
+        return torch.randn(block_rows, width, generator=generator).mul_(self.std)
 
 
 def softmax_of_xavier_normal(block_rows: int, num_rows: int, width: int, generator: torch.Generator) -> torch.Tensor:

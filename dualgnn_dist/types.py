@@ -140,12 +140,12 @@ class Neighborhood:
 
 @dataclass(frozen=True)
 class Batch:
-    """One worker's slice of a global batch: B interactions with a negative each.
+    """One worker's slice of a global batch: B interactions with N negatives each.
 
     Args:
         users: int64 [B], positions among the wanted users of `around`.
         positives: int64 [B], positions among its items.
-        negatives: int64 [B].
+        negatives: int64 [B, N].
         around: the neighbourhood of the slice's distinct users and items.
         global_size: interactions of the whole batch over all workers.
     """

@@ -7,19 +7,43 @@ the same functions, so they cannot drift apart. A model holds the dense weights;
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from dualgnn_dist.models.layers import neighbor_sum
 from dualgnn_dist.parts import TablePart
+from dualgnn_dist.strict import UserError
 from dualgnn_dist.types import Batch, Feature, Neighborhood, Sizes, SparseRows
 
 Weighting = Literal["softmax", "mean", "count"]
 Rows = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every model can be told.
+
+    Args:
+        width: d of the tables and the representations.
+        regularization: of the squared table rows of each triple.
+    """
+
+    width: int = 64
+    regularization: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"width={self.width} must be at least 1")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and value < 0:
+                raise ValueError(f"{field.name}={value} must not be negative")
 
 
 @dataclass(frozen=True)
@@ -30,22 +54,73 @@ class CoUsers:
     weighting: Weighting
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """What a layer knows of n nodes beside their last layer.
+
+    Args:
+        rows: part -> [n, width], their table rows.
+        degrees: floating point [n], in the whole training graph.
+    """
+
+    rows: Rows
+    degrees: Tensor
+
+    def first(self, count: int) -> Nodes:
+        """The first `count` of them."""
+        return Nodes({name: values[:count] for name, values in self.rows.items()}, self.degrees[:count])
+
+
+class Picked:
+    """One node for each of T triples, such as their users: its parts are gathered when a loss asks for them.
+
+    Args:
+        positions: int64 [T] among the nodes of the other arguments.
+        representations: [n, d].
+        layers: 0..L, each [at least n, X].
+        rows: part -> [at least n, width].
+    """
+
+    def __init__(self, positions: Tensor, representations: Tensor, layers: Sequence[Tensor], rows: Rows) -> None:
+        self._positions, self._representations, self._layers, self._rows = positions, representations, layers, rows
+
+    @cached_property
+    def representation(self) -> Tensor:
+        """[T, d]."""
+        return self._representations[self._positions]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Part -> [T, width]."""
+        return {name: values[self._positions] for name, values in self._rows.items()}
+
+    def layer(self, index: int) -> Tensor:
+        """[T, X] of layer `index`."""
+        return self._layers[index][self._positions]
+
+
 class Recommender(nn.Module, ABC):
-    """The contract. Legend: u, i nodes of a (sub)graph; X the propagated width; d the width of a representation.
+    """The contract. Legend: u, i nodes of a (sub)graph; X a layer's width; d the width of a representation; T triples.
 
     Class attributes:
         Config: the frozen dataclass of the model's own settings.
         learning_rate: what `optimizer.learning_rate: null` means for this model.
+        needs_content: whether the model is undefined for data without modalities.
 
     Attributes:
         user_parts, item_parts: what a table row of a user or item consists of; empty where there is no table.
-        modalities: names of the modalities that the model reads.
+        modalities: names of the modalities that the model reads; a model that reads none cannot rank an item of which
+            it has seen no interaction.
         num_hops: layers of propagation.
         co_users: how the co-occurrence graph is read, or None.
+
+    Raises:
+        UserError: the data has no modality and the model needs one.
     """
 
     Config: ClassVar[type[Any]]
     learning_rate: ClassVar[float] = 1e-3
+    needs_content: ClassVar[bool] = False
 
     user_parts: Mapping[str, TablePart]
     item_parts: Mapping[str, TablePart]
@@ -57,6 +132,13 @@ class Recommender(nn.Module, ABC):
         super().__init__()
         self.config = config
         self.user_parts, self.item_parts = {}, {}
+        if self.needs_content:
+            self.modalities = tuple(sizes.modalities)
+            if not sizes.modalities:
+                raise UserError(
+                    f"{type(self).__name__} reads item content and this data has no modality; name some under "
+                    "prepare.modalities, or use a model of interactions alone: model.name=lightgcn"
+                )
 
     @abstractmethod
     def user_inputs(self, rows: Rows) -> Tensor:
@@ -66,7 +148,7 @@ class Recommender(nn.Module, ABC):
     def item_inputs(self, rows: Rows, features: Mapping[str, Feature]) -> Tensor:
         """[i, X] layer 0 of items from their table rows and contents."""
 
-    def layer(self, index: int, x: Tensor, neighbors: Tensor) -> Tensor:
+    def layer(self, index: int, x: Tensor, neighbors: Tensor, nodes: Nodes) -> Tensor:
         """Layer `index` (1..L), [n, X], from the nodes' last layer `x` and the weighted sum over their neighbours."""
         return neighbors
 
@@ -87,44 +169,65 @@ class Recommender(nn.Module, ABC):
         """[i, d] representation from layers 0..L."""
 
     @abstractmethod
-    def loss(
-        self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
-    ) -> Tensor:
-        """[B] loss of each interaction, penalties included, from its scores [B] and table rows (part -> [B, width])."""
+    def loss(self, users: Picked, positives: Picked, negatives: Picked) -> Tensor:
+        """[T] loss of each triple, penalties included."""
+
+    def modality_weights(self, rows: Rows) -> Tensor | None:
+        """[u, M] how users weigh the `modalities`, for people to look at; None where a model has no such weights."""
+        return None
 
     def forward(self, batch: Batch, user_rows: Rows, item_rows: Rows) -> Tensor:
         """[B] loss of each interaction of the batch: the mean over the GLOBAL batch is what training minimises.
+
+        An interaction makes as many triples as it has negatives, and its loss is their mean.
 
         Args:
             user_rows: part -> [u, width] of `batch.around.subgraph.users`.
             item_rows: part -> [i, width] of `batch.around.subgraph.items`.
         """
-        users, items = self.represent(batch.around, user_rows, item_rows)
-        positives, negatives = items[batch.positives], items[batch.negatives]
-        users_of_batch = users[batch.users]
-        return self.loss(
-            (users_of_batch * positives).sum(-1),
-            (users_of_batch * negatives).sum(-1),
-            {name: rows[batch.users] for name, rows in user_rows.items()},
-            {name: rows[batch.positives] for name, rows in item_rows.items()},
-            {name: rows[batch.negatives] for name, rows in item_rows.items()},
+        user_layers, item_layers = self._propagate(batch.around, user_rows, item_rows)
+        users, items = self._read_out(batch.around, user_layers, item_layers, user_rows, item_rows)
+        triples = batch.negatives.shape
+        users_of, positives_of = (x.unsqueeze(1).expand(triples).flatten() for x in (batch.users, batch.positives))
+        losses = self.loss(
+            Picked(users_of, users, user_layers, user_rows),
+            Picked(positives_of, items, item_layers, item_rows),
+            Picked(batch.negatives.flatten(), items, item_layers, item_rows),
         )
+        return losses.view(triples).mean(1)
 
     def represent(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[Tensor, Tensor]:
         """Representations of the wanted users and items, [u, d] and [i, d]."""
+        return self._read_out(around, *self._propagate(around, user_rows, item_rows), user_rows, item_rows)
+
+    def _propagate(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[list[Tensor], list[Tensor]]:
+        """Layers 0..L of users and items; layer l is of the nodes within L - l hops of the seeds."""
         graph = around.subgraph
         user_layers = [self.user_inputs(user_rows)]
         item_layers = [self.item_inputs(item_rows, around.features)]
-        user_degrees, item_degrees = (x.to(item_layers[0].dtype) for x in (graph.user_degrees, graph.item_degrees))
-        user_weight, item_weight = self.source_weight(user_degrees), self.source_weight(item_degrees)
-        user_target, item_target = self.target_weight(user_degrees), self.target_weight(item_degrees)
+        dtype = item_layers[0].dtype
+        user_nodes = Nodes(user_rows, graph.user_degrees.to(dtype))
+        item_nodes = Nodes(item_rows, graph.item_degrees.to(dtype))
+        user_weight, item_weight = (self.source_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
+        user_target, item_target = (self.target_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
         for index, hop in enumerate(reversed(graph.hops), start=1):
             users, items = user_layers[-1], item_layers[-1]
             to_users = _estimate(hop.to_users, hop.user_scale, item_weight, user_target, items)
             to_items = _estimate(hop.to_items, hop.item_scale, user_weight, item_target, users)
-            user_layers.append(self.layer(index, users[: len(to_users)], to_users))
-            item_layers.append(self.layer(index, items[: len(to_items)], to_items))
-        num_users, num_items = graph.user_reach[0], graph.item_reach[0]
+            num_users, num_items = len(to_users), len(to_items)
+            user_layers.append(self.layer(index, users[:num_users], to_users, user_nodes.first(num_users)))
+            item_layers.append(self.layer(index, items[:num_items], to_items, item_nodes.first(num_items)))
+        return user_layers, item_layers
+
+    def _read_out(
+        self,
+        around: Neighborhood,
+        user_layers: list[Tensor],
+        item_layers: list[Tensor],
+        user_rows: Rows,
+        item_rows: Rows,
+    ) -> tuple[Tensor, Tensor]:
+        num_users, num_items = around.subgraph.user_reach[0], around.subgraph.item_reach[0]
         users = self.readout_users([x[:num_users] for x in user_layers], _first(user_rows, num_users))
         items = self.readout_items([x[:num_items] for x in item_layers], _first(item_rows, num_items))
         if around.co_users is not None:

@@ -15,18 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dualgnn_dist.models.contract import CoUsers, Recommender, Rows, Weighting
+from dualgnn_dist.models.contract import CoUsers, ModelConfig, Picked, Recommender, Rows, Weighting
 from dualgnn_dist.models.layers import ItemTower
-from dualgnn_dist.models.losses import bpr_base_2, mean_square
+from dualgnn_dist.models.losses import bpr_of, mean_square, to_base_2
 from dualgnn_dist.parts import TablePart, softmax_of_xavier_normal, xavier_normal
-from dualgnn_dist.strict import UserError
 from dualgnn_dist.types import Feature, Sizes
 
 Fusion = Literal["weighted_sum", "mean", "max", "concat_mlp"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualGNNConfig:
+class DualGNNConfig(ModelConfig):
     """DualGNN's own settings; the published values are the defaults.
 
     Args:
@@ -38,37 +37,23 @@ class DualGNNConfig:
         regularization: lambda, of the batch users' preferences and fusion weights.
     """
 
-    width: int = 64
     num_layers: int = 2
     fusion: Fusion = "weighted_sum"
     max_co_users: int = 40
     neighbor_weighting: Weighting = "softmax"
     regularization: float = 0.1
 
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.num_layers < 0 or self.max_co_users < 0 or self.regularization < 0:
-            raise ValueError("width must be at least 1; num_layers, max_co_users and regularization not negative")
-
 
 class DualGNN(Recommender):
-    """The formulas stand at the methods. Legend: M modalities, d width; a node's layer is [M d], modality by modality.
-
-    Raises:
-        UserError: the store has no modality.
-    """
+    """The formulas stand at the methods. Legend: M modalities, d width; a layer is [n, M d], modality by modality."""
 
     Config = DualGNNConfig
     learning_rate = 1e-4
+    needs_content = True
     config: DualGNNConfig
 
     def __init__(self, config: DualGNNConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        if not sizes.modalities:
-            raise UserError(
-                "model dualgnn reads item content and this data has no modality; name some under prepare.modalities, "
-                "or use a model of interactions alone: model.name=lightgcn"
-            )
-        self.modalities = tuple(sizes.modalities)
         self.num_hops = config.num_layers
         self.user_parts = {f"preference_{name}": TablePart(config.width, xavier_normal) for name in self.modalities}
         if config.fusion != "mean":  # the mean has no weights: a parameter that no loss reaches is not made
@@ -101,12 +86,14 @@ class DualGNN(Recommender):
         """`z(i)`, [i, d]: the sum over layers and modalities."""
         return self._by_modality(layers).sum(1)
 
-    def loss(
-        self, positive_scores: Tensor, negative_scores: Tensor, users: Rows, positives: Rows, negatives: Rows
-    ) -> Tensor:
+    def loss(self, users: Picked, positives: Picked, negatives: Picked) -> Tensor:
         """BPR to base 2, plus lambda times the mean squares of the user's preferences and fusion weights."""
-        penalty = torch.stack([mean_square(part) for part in users.values()]).sum(0)
-        return bpr_base_2(positive_scores, negative_scores) + self.config.regularization * penalty
+        penalty = torch.stack([mean_square(part) for part in users.rows.values()]).sum(0)
+        return to_base_2(bpr_of(users, positives, negatives)) + self.config.regularization * penalty
+
+    def modality_weights(self, rows: Rows) -> Tensor | None:
+        """`w[u, m]`, [u, M]; None for the mean, which has no weights."""
+        return rows.get("fusion")
 
     def _by_modality(self, layers: list[Tensor]) -> Tensor:
         """The sum over layers, [n, M, d]."""

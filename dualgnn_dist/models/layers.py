@@ -52,10 +52,45 @@ def _product(offsets: Tensor, sources: Tensor, values: Tensor | None, shape: tup
     return matrix @ x
 
 
+class Content(nn.Module):
+    """One modality of items as vectors: a dense one as it is, tokens averaged over a learned word embedding.
+
+    An item that misses the modality has the zero vector.
+
+    Args:
+        words_width: of a word's embedding.
+
+    Attributes:
+        width: of the vectors.
+    """
+
+    def __init__(self, modality: Modality, words_width: int) -> None:
+        super().__init__()
+        is_tokens = modality.kind == "tokens"
+        self.width = words_width if is_tokens else modality.dimension
+        self.words = nn.EmbeddingBag(modality.dimension, words_width, mode="mean") if is_tokens else None
+        if self.words is not None:
+            nn.init.xavier_normal_(self.words.weight)
+
+    def forward(self, feature: Feature) -> Tensor:
+        """[i, width] of the i items in `feature`."""
+        if self.words is not None:
+            return self.words(feature.tokens, feature.offsets[:-1])  # type: ignore[index]
+        assert feature.values is not None
+        return feature.values
+
+
+def two_layer_map(input_width: int, width: int, last_bias: bool = True) -> nn.Sequential:
+    """`input_width -> 4 width -> width`: linear, leaky ReLU (slope 0.01), linear."""
+    return nn.Sequential(
+        nn.Linear(input_width, 4 * width), nn.LeakyReLU(0.01), nn.Linear(4 * width, width, bias=last_bias)
+    )
+
+
 class ItemTower(nn.Module):
     """One modality of items to a unit vector: `normalize(f(feature))`, zero where the item misses the modality.
 
-    f is linear, leaky ReLU, linear: `D -> 4 d -> d`. Tokens are first averaged over a learned word embedding.
+    f is linear, leaky ReLU, linear: `D -> 4 d -> d`.
 
     Args:
         width: d. Also the width of a word's embedding.
@@ -63,20 +98,12 @@ class ItemTower(nn.Module):
 
     def __init__(self, modality: Modality, width: int) -> None:
         super().__init__()
-        self.words = nn.EmbeddingBag(modality.dimension, width, mode="mean") if modality.kind == "tokens" else None
-        if self.words is not None:
-            nn.init.xavier_normal_(self.words.weight)
-        input_width = width if modality.kind == "tokens" else modality.dimension
-        self.map = nn.Sequential(nn.Linear(input_width, 4 * width), nn.LeakyReLU(0.01), nn.Linear(4 * width, width))
+        self.content = Content(modality, width)
+        self.map = two_layer_map(self.content.width, width)
 
     def forward(self, feature: Feature) -> Tensor:
         """[i, d] of the i items in `feature`."""
-        if self.words is None:
-            assert feature.values is not None
-            content = feature.values
-        else:
-            content = self.words(feature.tokens, feature.offsets[:-1])  # type: ignore[index]
-        return functional.normalize(self.map(content)) * feature.present.unsqueeze(1)
+        return functional.normalize(self.map(self.content(feature))) * feature.present.unsqueeze(1)
 
 
 def transpose(rows: SparseRows) -> SparseRows:

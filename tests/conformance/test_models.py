@@ -31,8 +31,6 @@ from dualgnn_dist.world import World
 
 pytestmark = pytest.mark.parametrize("name", list(MODELS))
 
-NEEDS_CONTENT = {"dualgnn"}  # refuses data without modalities
-
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., RunConfig]:
@@ -102,7 +100,7 @@ def test_every_weight_and_every_table_part_learns(name: str, demo_store: Store, 
 @pytest.mark.parametrize("modalities", [[], ["visual"], ["visual", "acoustic", "textual"]], ids=len)
 def test_any_number_of_modalities(name: str, modalities: list[str], demo_store: Store, configure: Configure) -> None:
     config = configure(name, demo_store, f"data.modalities={modalities}")
-    if not modalities and name in NEEDS_CONTENT:
+    if not modalities and MODELS[name].needs_content:
         with pytest.raises(UserError, match=r"no modality.*prepare\.modalities.*model\.name=lightgcn"):
             Trainer(config, demo_store, World())
         return

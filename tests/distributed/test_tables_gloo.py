@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from dualgnn_dist import checkpoint
-from dualgnn_dist.parts import TablePart, normal, xavier_uniform
+from dualgnn_dist.parts import Normal, TablePart, xavier_uniform
 from dualgnn_dist.row_adam import RowAdamConfig
 from dualgnn_dist.tables import ShardedTable
 from dualgnn_dist.world import World
 
 NUM_ROWS, NUM_STEPS, NUM_SLICES = 101, 20, 6
-PARTS = {"preference": TablePart(5, normal(0.1)), "fusion": TablePart(3, xavier_uniform)}
+PARTS = {"preference": TablePart(5, Normal(0.1)), "fusion": TablePart(3, xavier_uniform)}
 
 
 def make_table(world: World, mode: str = "catch_up", storage: str = "device") -> ShardedTable:

@@ -14,6 +14,7 @@ import yaml
 
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.inference import infer
+from dualgnn_dist.models import MODELS
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.trainer import Trainer, latest_checkpoint
 from dualgnn_dist.world import World
@@ -49,7 +50,7 @@ def train_20_steps(world: World, config: RunConfig) -> dict[str, torch.Tensor]:
     return {"losses": torch.stack(losses), "users": users, "items": found.items, **dense}
 
 
-@pytest.mark.parametrize("model", ["dualgnn", "lightgcn", "bpr_mf"])
+@pytest.mark.parametrize("model", list(MODELS))
 def test_two_and_three_workers_do_what_one_does(
     model: str, demo_store: Store, tmp_path: Path, run_workers: Callable[..., list[Any]]
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from dense_reference import star_gcn_blocks
 from torch import Tensor
 
 from dualgnn_dist.loader import Loader, SamplerConfig
@@ -24,11 +25,25 @@ VARIANTS = [
     ("bpr_mf", {}),
     ("lightgcn", {}),
     ("lightgcn", {"num_layers": 3}),
+    ("lr_gccf", {}),
+    ("lr_gccf", {"num_layers": 1}),
+    ("star_gcn", {}),
+    ("star_gcn", {"num_blocks": 3}),
+    ("vbpr", {}),
+    ("mmgcn", {}),
+    ("mmgcn", {"latent_width": 6, "combine": "concat", "num_layers": 2}),
+    ("mmgcn", {"latent_width": None, "num_layers": 1}),
     *(("dualgnn", {"fusion": fusion}) for fusion in ("weighted_sum", "mean", "max", "concat_mlp")),
     *(("dualgnn", {"neighbor_weighting": weighting}) for weighting in ("mean", "count")),
     ("dualgnn", {"max_co_users": 0}),
     ("dualgnn", {"max_co_users": 3, "num_layers": 1}),
 ]
+
+
+# One negative or several: the loss is written for both.
+@pytest.fixture(params=[1, 3], ids="{} negatives".format)
+def full(request: pytest.FixtureRequest) -> SamplerConfig:
+    return replace(FULL, num_negatives=request.param)
 
 
 @pytest.fixture(params=VARIANTS, ids=str)
@@ -41,16 +56,16 @@ def model(request: pytest.FixtureRequest, demo_store: Store) -> Recommender:
 
 
 def test_full_fanout_equals_the_dense_reference(
-    model: Recommender, demo_store: Store, dense_references: dict[str, Reference]
+    model: Recommender, full: SamplerConfig, demo_store: Store, dense_references: dict[str, Reference]
 ) -> None:
     represent = dense_references[model.name]
-    loader = Loader(demo_store, model, FULL, 5, World())
+    loader = Loader(demo_store, model, full, 5, World())
     tables = {side: _table(parts) for side, parts in _parts(model, demo_store).items()}
     for step in range(2):
         batch = to_dtype(loader.batch(0, step), torch.float64)
         rows = [{part: values[nodes.long()] for part, values in tables[side].items()} for side, nodes in _nodes(batch)]
         ours = model(batch, *rows)
-        reference = dense_losses(model, represent(model, demo_store, tables), tables, batch)
+        reference = dense_losses(model, demo_store, represent, tables, batch)
         torch.testing.assert_close(ours, reference, rtol=1e-6, atol=1e-7)
 
         leaves = [*model.parameters(), *tables["users"].values(), *tables["items"].values()]
@@ -76,23 +91,47 @@ def test_an_exclusion_changes_the_graph_by_the_positive_edges_alone(demo_store: 
     assert pairs == all_edges - positives
 
 
-def dense_losses(model: Recommender, z: tuple[Tensor, Tensor], tables: dict, batch: Batch) -> Tensor:
-    """[B] losses from the representations of all users and items."""
-    users, positives = (
-        batch.around.subgraph.users[batch.users].long(),
-        batch.around.subgraph.items[batch.positives].long(),
-    )
-    negatives = batch.around.subgraph.items[batch.negatives].long()
-    z_users, z_items = z
-    difference = (z_users[users] * (z_items[positives] - z_items[negatives])).sum(1)
-    losses = -torch.log(torch.sigmoid(difference))
-    rate = model.config.regularization
+def dense_losses(model: Recommender, store: Store, represent: Reference, tables: dict, batch: Batch) -> Tensor:
+    """[B] losses, each the mean over the interaction's negatives, from the representations of all users and items."""
+    z = represent(model, store, tables)
+    by_negative = []
+    for negatives in batch.negatives.unbind(1):
+        nodes = {
+            "user": batch.around.subgraph.users[batch.users].long(),
+            "positive": batch.around.subgraph.items[batch.positives].long(),
+            "negative": batch.around.subgraph.items[negatives].long(),
+        }
+        by_negative.append(_triple_losses(model, store, z, tables, nodes))
+    return torch.stack(by_negative).mean(0)
+
+
+def _triple_losses(model: Recommender, store: Store, z: tuple, tables: dict, nodes: dict[str, Tensor]) -> Tensor:
+    users, positives, negatives = nodes["user"], nodes["positive"], nodes["negative"]
+    losses, rate = _bpr(*z, nodes), model.config.regularization
+    user, item = tables["users"], tables["items"]
+    squares = sum((part[users] ** 2).sum(1) for part in user.values())
+    squares = squares + sum((part[nodes] ** 2).sum(1) for part in item.values() for nodes in (positives, negatives))
     if model.name == "dualgnn":
-        squares = sum((table[users] ** 2).mean(1) for table in tables["users"].values())
-        return losses / math.log(2) + rate * squares
-    user, item = tables["users"]["embedding"], tables["items"]["embedding"]
-    squares = (user[users] ** 2).sum(1) + (item[positives] ** 2).sum(1) + (item[negatives] ** 2).sum(1)
-    return losses + rate * squares * (0.5 if model.name == "lightgcn" else 1.0)
+        return losses / math.log(2) + rate * sum((part[users] ** 2).mean(1) for part in user.values())
+    if model.name == "lightgcn":
+        return losses + rate * 0.5 * squares
+    if model.name == "lr_gccf":
+        output = (z[0][users] ** 2).sum(1) + (z[1][positives] ** 2).sum(1) + (z[1][negatives] ** 2).sum(1)
+        return losses + rate * output
+    if model.name == "vbpr":
+        return losses + rate * (squares + (model.map[0].weight ** 2).sum() + (model.map[2].weight ** 2).sum())
+    if model.name == "star_gcn":
+        num_users = store.manifest.num_users
+        blocks = [_bpr(x[:num_users], x[num_users:], nodes) for x in star_gcn_blocks(model, store, tables)]
+        maps = (model.encode, model.hidden, model.decode)
+        return sum(blocks) / len(blocks) + rate * (squares + sum((linear.weight**2).sum() for linear in maps))
+    assert model.name in ("bpr_mf", "mmgcn")
+    return losses + rate * squares
+
+
+def _bpr(z_users: Tensor, z_items: Tensor, nodes: dict[str, Tensor]) -> Tensor:
+    difference = (z_users[nodes["user"]] * (z_items[nodes["positive"]] - z_items[nodes["negative"]])).sum(1)
+    return -torch.log(torch.sigmoid(difference))
 
 
 def _parts(model: Recommender, store: Store) -> dict:

@@ -26,6 +26,7 @@ SAMPLED = SamplerConfig(fanouts=(3, 2), co_users=3)
     [
         ("lightgcn", {"num_layers": 2}),
         ("lightgcn", {"num_layers": 3}),  # walks return: a draw that served two layers would show here
+        ("lr_gccf", {"num_layers": 3}),
         ("dualgnn", {"neighbor_weighting": "count"}),
         ("dualgnn", {"neighbor_weighting": "softmax", "fusion": "mean"}),
     ],

@@ -24,8 +24,13 @@ VARIANTS = [
     ("dualgnn", {"neighbor_weighting": "count", "fusion": "concat_mlp", "max_co_users": 5}),
     ("dualgnn", {"max_co_users": 0, "fusion": "max", "num_layers": 1}),
     ("dualgnn", {"fusion": "mean", "modalities": ["textual"]}),
+    ("vbpr", {}),
+    ("lr_gccf", {}),
+    ("star_gcn", {}),
+    ("mmgcn", {"latent_width": 5}),
+    ("mmgcn", {"combine": "concat", "modalities": ["acoustic"]}),
 ]
-CASES = [*((variant, 1) for variant in VARIANTS), (VARIANTS[1], 2), (VARIANTS[3], 2)]
+CASES = [*((variant, 1) for variant in VARIANTS), *((VARIANTS[k], 2) for k in (1, 3, 7, 9))]
 
 
 @pytest.mark.parametrize(("variant", "size"), CASES, ids=str)

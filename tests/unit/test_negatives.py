@@ -6,7 +6,7 @@ from scipy import stats
 
 from dualgnn_dist.csr import ShardedCSR
 from dualgnn_dist.sampling import hash
-from dualgnn_dist.sampling.negatives import sample_negatives
+from dualgnn_dist.sampling.negatives import NegativeSampler, alias_table, popularity_weights
 from dualgnn_dist.strict import UserError
 
 SMALLEST_P = 1e-4
@@ -37,6 +37,11 @@ def by_a_loop(rows, users, slots, num_items, seed, epoch, step):
         accepted = [item for item in draws if item not in rows[user]]
         negatives.append(accepted[0] if accepted else free[below(len(free), slot, 0, 1)])
     return negatives
+
+
+def sample_negatives(user_item, users, slots, num_items, seed, epoch, step):
+    """One uniform negative each."""
+    return NegativeSampler(user_item, num_items).sample(users, slots, 1, seed, epoch, step)[:, 0]
 
 
 def repeated(user, count):
@@ -95,5 +100,48 @@ def test_seed_epoch_and_step_all_change_the_draws():
 
 
 def test_a_user_who_has_every_item_is_named():
-    with pytest.raises(UserError, match=r"user 1 \(row index\) has all 3 items .* leave this user out"):
+    with pytest.raises(UserError, match=r"user 1 \(row index\) has all 3 items that can .* leave this user out"):
         sample_negatives(csr_of([{0}, {0, 1, 2}]), np.array([0, 1], dtype=np.int32), np.arange(2), 3, 0, 0, 0)
+
+
+def test_several_negatives_begin_with_the_fewer_and_are_independent():
+    users, slots = repeated(0, 6000)
+    one, three = (NegativeSampler(csr_of([{1, 2}]), 12).sample(users, slots, number, 3, 1, 4) for number in (1, 3))
+    assert three.shape == (6000, 3)
+    np.testing.assert_array_equal(three[:, :1], one)
+    table = np.zeros((12, 12))
+    np.add.at(table, (three[:, 1], three[:, 2]), 1)
+    table = np.delete(np.delete(table, [1, 2], 0), [1, 2], 1)
+    assert table.sum() == 6000 and stats.chi2_contingency(table).pvalue > SMALLEST_P
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.75, 1.0, 2.0])
+@pytest.mark.parametrize("row", [set(), {3, 7, 9}, set(range(1, 11))])
+def test_popularity_is_the_weight_of_the_items_outside_the_row(alpha, row):
+    degrees = np.array([0, 1, 2, 3, 4, 5, 6, 50, 80, 300, 2000, 2, 7])
+    weights = popularity_weights(degrees, alpha)
+    assert weights[0] == 0 and weights[4] == pytest.approx(4**alpha)
+    sampler = NegativeSampler(csr_of([{5}, row]), len(degrees), weights)
+    negatives = sampler.sample(*repeated(1, 30_000), 1, 5, 0, 0).ravel()
+    outside = [item for item in range(1, len(degrees)) if item not in row]
+    counts = np.bincount(negatives, minlength=len(degrees))
+    assert counts.sum() == counts[outside].sum(), "an item of the row, or one that nobody has met"
+    expected = weights[outside] / weights[outside].sum() * 30_000
+    assert stats.chisquare(counts[outside], expected).pvalue > SMALLEST_P
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50).filter(lambda values: sum(values) > 0))
+def test_an_alias_table_holds_its_weights(values):
+    weights = np.array(values)
+    keep, alias = alias_table(weights)
+    chance = keep / len(weights)
+    np.add.at(chance, alias, (1 - keep) / len(weights))
+    np.testing.assert_allclose(chance, weights / weights.sum(), atol=1e-9)
+
+
+def test_a_user_who_has_every_item_with_weight_is_named():
+    sampler = NegativeSampler(csr_of([{0}, {0, 2}]), 4, np.array([1.0, 0.0, 3.0, 0.0]))
+    assert set(sampler.sample(*repeated(0, 50), 1, 0, 0, 0).ravel().tolist()) == {2}
+    with pytest.raises(UserError, match=r"user 1 \(row index\) has all 2 items that can be negatives"):
+        sampler.sample(*repeated(1, 1), 1, 0, 0, 0)

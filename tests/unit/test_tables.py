@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from dualgnn_dist import tables
-from dualgnn_dist.parts import TablePart, normal, softmax_of_xavier_normal, xavier_normal, xavier_uniform
+from dualgnn_dist.parts import Normal, TablePart, softmax_of_xavier_normal, xavier_normal, xavier_uniform
 from dualgnn_dist.row_adam import RowAdamConfig, RowState
 from dualgnn_dist.tables import ShardedTable
 from dualgnn_dist.world import World
 
-PARTS = {"visual": TablePart(4, normal(0.1)), "weights": TablePart(3, softmax_of_xavier_normal)}
+PARTS = {"visual": TablePart(4, Normal(0.1)), "weights": TablePart(3, softmax_of_xavier_normal)}
 
 ALONE = World()
 
@@ -56,7 +56,7 @@ def test_first_values_depend_on_seed_table_part_and_block(monkeypatch):
     [
         (xavier_normal, math.sqrt(2 / 10_100)),
         (xavier_uniform, math.sqrt(2 / 10_100)),
-        (normal(0.3), 0.3),
+        (Normal(0.3), 0.3),
     ],
 )
 def test_initial_scale_is_that_of_the_whole_table(initial, std):
