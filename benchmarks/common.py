@@ -6,7 +6,10 @@ import datetime
 import json
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from rich.table import Table
 
 from dualgnn_dist.config import load
 from dualgnn_dist.job import versions
+from dualgnn_dist.prepare import ensure_store
 from dualgnn_dist.run_folder import METRICS
 from dualgnn_dist.train import train
 
@@ -29,6 +33,41 @@ def run(config: str, overrides: Sequence[str]) -> dict[str, Any]:
     folder = loaded.run.folder
     if not (folder / METRICS).exists():
         train(loaded, resume=folder.exists())
+    return {**json.loads((folder / METRICS).read_text()), "folder": str(folder)}
+
+
+def run_all(arguments: Sequence[Sequence[str]], jobs: int) -> None:
+    """Trains runs, each a config and its overrides, `jobs` at a time, each a process; finished ones are left alone.
+
+    The stores are made first, one after another. `jobs` 0 makes the stores and trains nothing.
+    """
+    loaded = [load(config, overrides) for config, *overrides in arguments]
+    for config in {config.data.store: config for config in loaded}.values():
+        ensure_store(config)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # several processes would fight for the cores otherwise
+
+    def one(index: int) -> None:
+        folder = loaded[index].run.folder
+        if (folder / METRICS).exists():
+            return
+        resume = ["--resume"] if folder.exists() else []
+        command = [sys.executable, "-m", "dualgnn_dist.train", "--config", *arguments[index], *resume]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+        metrics = json.loads((folder / METRICS).read_text()) if ended.returncode == 0 else None
+        said = (
+            f"{metrics['test']['recall@20']:.4f} after {metrics['epochs']} epochs" if metrics else ended.stderr[-500:]
+        )
+        print(f"{folder.name}: test recall@20 {said}", flush=True)
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        list(pool.map(one, range(len(loaded) if jobs else 0)))
+
+
+def result(arguments: Sequence[str]) -> dict[str, Any] | None:
+    """The metrics of a run that `run_all` trained, and where its folder is; None if it did not end."""
+    folder = load(arguments[0], arguments[1:]).run.folder
+    if not (folder / METRICS).exists():
+        return None
     return {**json.loads((folder / METRICS).read_text()), "folder": str(folder)}
 
 

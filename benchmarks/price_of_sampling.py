@@ -38,11 +38,11 @@ METRICS = ("recall@20", "ndcg@20")
 def per_user(run: dict[str, Any]) -> dict[str, np.ndarray]:
     """Test metrics of every user from the run's exported representations; NaN without a held-out item."""
     store, folder = Store.open(run["store"]["path"]), Path(run["folder"]) / "representations"
-    _, _, items = export.read(folder / "items.arrow")
+    items = export.read(folder / "items.arrow").vectors
     users = np.empty((store.manifest.num_users, items.shape[1]), dtype=np.float32)
     for path in folder.glob("users-*.arrow"):
-        rows, _, vectors = export.read(path)
-        users[rows] = vectors
+        found = export.read(path)
+        users[found.rows] = found.vectors
     everyone = np.arange(len(users), dtype=np.int32)
     seen = seen_items(store, everyone, "test")
     ranked, _ = top_k(torch.from_numpy(users), torch.tensor(items), seen, 20, num_threads=1)

@@ -11,27 +11,29 @@ import torch
 
 from dualgnn_dist import checkpoint, cli
 from dualgnn_dist.config import RunConfig, load
-from dualgnn_dist.evaluation import evaluate
+from dualgnn_dist.evaluation import Split, candidates_of, evaluate
 from dualgnn_dist.inference import infer
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.run_folder import CONFIG, METRICS
 from dualgnn_dist.state import author, make_state
-from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError, run_program
 from dualgnn_dist.train import show
 from dualgnn_dist.trainer import best_checkpoint
 from dualgnn_dist.world import World
 
 
-def evaluate_on_worker(config: RunConfig, world: World, split: str) -> dict[str, float]:
-    """The split's metrics of the run's best checkpoint. Every worker must call it."""
+def evaluate_on_worker(config: RunConfig, world: World, split: Split) -> dict[str, dict[str, float]]:
+    """The split's metrics of the run's best checkpoint, by what was ranked. Every worker must call it."""
     torch.set_num_threads(world.num_threads)
-    store = Store.open(config.data.store)
+    store = config.data.open()
     state = make_state(config, store, world)
     state.load(best_checkpoint(config.run.folder), world)
     representations = infer(state.model, state.tables, store, world)
     settings = config.evaluation
-    return evaluate(representations, store, split, settings.ks, settings.ndcg_convention, world)  # type: ignore[arg-type]
+    return {
+        candidates: evaluate(representations, store, split, settings.ks, settings.ndcg_convention, world, candidates)
+        for candidates in candidates_of(store, bool(state.model.modalities))
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = load(run / CONFIG, options.overrides)
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, output=str(run.parent), name=run.name))
     # Refused here what every worker would refuse: under Ray that takes a minute and ends in tracebacks.
-    checkpoint.check_written_by(best_checkpoint(run), author(config, Store.open(config.data.store)))
+    checkpoint.check_written_by(best_checkpoint(run), author(config, config.data.open()))
     if config.resources.num_workers == 0:
         values = evaluate_on_worker(config, in_process.here(config), options.split)
     else:
         values = ray_train.run_on_workers(config, evaluate_on_worker, options.split)
     written = json.loads((run / METRICS).read_text())
-    show(run, {**written, "test": values}, options.split)
+    show(run, {**written, "test_by_candidates": values}, options.split)
 
 
 if __name__ == "__main__":

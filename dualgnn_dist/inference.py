@@ -39,11 +39,14 @@ class Representations:
         user_rows: int64 [n], this worker's users: those with `row % size == rank`, ascending.
         users: float32 [n, d].
         items: float32 [I, d], the same on every worker.
+        modality_weights: float32 [n, M], how this worker's users weigh the modalities; None where a model has no such
+            weights. Ranking does not need it, people look at it.
     """
 
     user_rows: Tensor
     users: Tensor
     items: Tensor
+    modality_weights: Tensor | None = None
 
 
 @torch.no_grad()
@@ -71,7 +74,14 @@ class _Inference:
         item_layers = [x[self._own_items] for x in item_layers]
         users = _by_block(len(self._own_users), lambda block: self._readout("users", user_layers, block))
         items = _by_block(len(self._own_items), lambda block: self._readout("items", item_layers, block))
-        return Representations(self._own_users, users + self._from_co_users(users), self._gather_items(items))
+        users = users + self._from_co_users(users)
+        return Representations(self._own_users, users, self._gather_items(items), self._modality_weights())
+
+    def _modality_weights(self) -> Tensor | None:
+        if self._model.modality_weights(self._rows("users", slice(0, 0))) is None:
+            return None
+        weights_of = self._model.modality_weights
+        return _by_block(len(self._own_users), lambda block: weights_of(self._rows("users", block)))  # type: ignore[arg-type,return-value]
 
     def _readout(self, side: str, layers: list[Tensor], block: slice) -> Tensor:
         readout = self._model.readout_users if side == "users" else self._model.readout_items

@@ -31,12 +31,12 @@ def run_worker(config: RunConfig, world: World, resume: bool, report: Report = s
     """
     started = time.perf_counter()
     torch.set_num_threads(world.num_threads)
-    store = Store.open(config.data.store)
+    store = config.data.open()
     trainer = Trainer(config, store, world, report, wrap)
     if resume:
         trainer.resume(latest_checkpoint(config.run.folder))
     outcome = trainer.fit()
-    _export(config.run.folder, outcome, store, world)
+    _export(config.run.folder, outcome, trainer.state.model.modalities, store, world)
     peaks = world.gather_rows(torch.tensor([_peak_memory_bytes()], device=world.device))
     summary = {
         **_results(outcome),
@@ -65,18 +65,23 @@ def _results(outcome: Outcome) -> Mapping[str, Any]:
     return {
         "validation": progress.validation,
         "test": outcome.test,
+        "test_by_candidates": outcome.test_by_candidates,
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
     }
 
 
-def _export(run: Path, outcome: Outcome, store: Store, world: World) -> None:
+def _export(run: Path, outcome: Outcome, modalities: tuple[str, ...], store: Store, world: World) -> None:
     """Every worker writes its users, rank 0 the items."""
     found = outcome.representations
     folder = run / REPRESENTATIONS
     rows = found.user_rows.numpy()
     name = f"users-{world.rank:05d}-of-{world.size:05d}.arrow"
-    export.write(folder / name, rows, store.ids("users", rows), found.users.cpu().numpy())
+    columns = {}
+    if found.modality_weights is not None:
+        weights = found.modality_weights.cpu().numpy()
+        columns = {f"weight_{modality}": weights[:, m] for m, modality in enumerate(modalities)}
+    export.write(folder / name, rows, store.ids("users", rows), found.users.cpu().numpy(), columns)
     if world.is_main:
         rows = torch.arange(len(found.items)).numpy()
         export.write(folder / "items.arrow", rows, store.ids("items", rows), found.items.cpu().numpy())

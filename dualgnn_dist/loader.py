@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from dualgnn_dist.hash import HOPS, key
 from dualgnn_dist.models import Recommender
 from dualgnn_dist.sampling import order
 from dualgnn_dist.sampling.co_users import CoUserRows, sample_co_users
 from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
-from dualgnn_dist.sampling.hash import HOPS, key
 from dualgnn_dist.sampling.negatives import NegativeSampler, popularity_weights
 from dualgnn_dist.sampling.neighbors import Backend, NeighborSampler, Seeds, parse_fanouts
 from dualgnn_dist.sampling.transpose import sparse_rows
@@ -170,10 +170,11 @@ def _gather(column: FeatureColumn, items: np.ndarray) -> Feature:
 
 
 def _negative_sampler(store: Store, config: SamplerConfig) -> NegativeSampler:
-    num_items, weights = store.manifest.num_items, None
-    if config.negatives == "popularity":
-        weights = popularity_weights(store.item_user.degrees(), config.negative_alpha)
-    return NegativeSampler(store.user_item, num_items, weights)
+    alpha = config.negative_alpha if config.negatives == "popularity" else 0.0
+    # Items that were held out whole are not there yet when the model is trained, not even as negatives.
+    is_uniform = alpha == 0.0 and not store.manifest.holds_out_items
+    weights = None if is_uniform else popularity_weights(store.item_user.degrees(), alpha)
+    return NegativeSampler(store.user_item, store.manifest.num_items, weights)
 
 
 def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:

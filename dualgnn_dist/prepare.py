@@ -31,7 +31,7 @@ def ensure_store(config: RunConfig) -> Store:
             )
         say(f"preparing {path}")
         prepare(config.prepare, path, say)
-    store = Store.open(path)
+    store = config.data.open()
     if config.prepare is not None:
         _check_settings(store, config.prepare)
     return store
@@ -40,8 +40,9 @@ def ensure_store(config: RunConfig) -> Store:
 def _check_settings(store: Store, config: PrepareConfig) -> None:
     """A store made from something else than the config says would give numbers under a wrong name."""
     made, asked = store.manifest.settings["prepare"], plain(config)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}  # of settings younger than the store
     for key, value in asked.items():
-        if key not in (*_DO_NOT_CHANGE_A_STORE, "input") and made.get(key) != value:
+        if key not in (*_DO_NOT_CHANGE_A_STORE, "input") and made.get(key, defaults[key]) != value:
             raise UserError(
                 f"the store {store.path} was made with prepare.{key}={made.get(key)!r}, the config says {value!r}; "
                 "point data.store to another folder, or make it again with `prepare --overwrite`"

@@ -20,7 +20,7 @@ REPRESENTATIONS = "representations"
 
 # What a run computes; how long and on how many workers it does so may change when it is resumed.
 _SAME_SECTIONS = ("model", "sampler", "optimizer", "evaluation")
-_SAME_KEYS = ("data.modalities", "train.metric", "train.precision", "run.seed")
+_SAME_KEYS = ("data.modalities", "data.drop_modality", "train.metric", "train.precision", "run.seed")
 _FREE_KEYS = ("sampler.threads", "sampler.prefetch")
 
 

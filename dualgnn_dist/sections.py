@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dualgnn_dist.drop_modality import DropModality
 from dualgnn_dist.metrics import NdcgConvention
+from dualgnn_dist.store.reader import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +18,23 @@ class DataConfig:
     Args:
         store: its folder.
         modalities: those that the model may read, in this order; null takes all that the store has.
+        drop_modality: content to hide, as an experiment; null hides nothing.
     """
 
     store: str
     modalities: tuple[str, ...] | None = None
+    drop_modality: DropModality | None = None
+
+    def open(self) -> Store:
+        """The store, with the content hidden that is to be hidden.
+
+        Raises:
+            UserError: there is no such store, or it has no such modality to hide.
+        """
+        store = Store.open(self.store, self.drop_modality)
+        if self.drop_modality is not None:
+            self.drop_modality.check(dict(store.manifest.modalities))
+        return store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,6 +124,8 @@ def _convert_float(value: float | str, where: str) -> float:
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:
     for option in typing.get_args(hint):
+        if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+            return convert(option, value, where)  # its own message says more than that nothing fits
         try:
             return convert(option, value, where)
         except UserError:

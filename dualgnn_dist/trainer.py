@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dualgnn_dist import checkpoint
 from dualgnn_dist.config import RunConfig
-from dualgnn_dist.evaluation import Split, evaluate
+from dualgnn_dist.evaluation import Candidates, Split, candidates_of, evaluate
 from dualgnn_dist.inference import Representations, infer
 from dualgnn_dist.loader import Loader
 from dualgnn_dist.progress import Say, StepProgress, nothing, say
@@ -62,11 +62,20 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run knows: the best state's representations and its metrics."""
+    """What a finished run knows: the best state's representations and its metrics.
+
+    Args:
+        test_by_candidates: by what was ranked, see `evaluation.Candidates`; the first is what the run is judged by.
+    """
 
     progress: Progress
     representations: Representations
-    test: dict[str, float]
+    test_by_candidates: dict[Candidates, dict[str, float]]
+
+    @property
+    def test(self) -> dict[str, float]:
+        """The metrics that the run is judged by."""
+        return next(iter(self.test_by_candidates.values()))
 
 
 class Diverged(UserError):
@@ -99,6 +108,7 @@ class Trainer:
         self._wrapped = wrap(self.state.model) if has_weights and world.size > 1 else self.state.model
         self.loader = Loader(store, self.state.model, config.sampler, config.run.seed, world)
         self.progress = Progress()
+        self._candidates = candidates_of(store, bool(self.state.model.modalities))
         self._folder = RunFolder(config.run.folder, world.is_main)
         self._say: Say = say if world.is_main else nothing
 
@@ -121,7 +131,8 @@ class Trainer:
         self._folder.close()
         self.state.load(self._checkpoint_folder(progress.best_epoch), self._world)
         representations = self._infer()
-        return Outcome(progress, representations, self._rank(representations, "test"))
+        test = {candidates: self._rank(representations, "test", candidates) for candidates in self._candidates}
+        return Outcome(progress, representations, test)
 
     def train_step(self, batch: Batch) -> Tensor:
         """One update of everything; returns this worker's sum of losses (detached, on the device)."""
@@ -193,7 +204,7 @@ class Trainer:
 
     def _validate(self) -> None:
         progress, metric = self.progress, self._config.train.metric
-        values = self._rank(self._infer(), "valid")
+        values = self._rank(self._infer(), "valid", self._candidates[0])
         is_better = values[metric] > progress.best
         previous_best = progress.best_epoch
         progress.evaluations_since_best += 1
@@ -215,9 +226,11 @@ class Trainer:
         self.progress.seconds["inference"] += time.perf_counter() - started
         return representations
 
-    def _rank(self, representations: Representations, split: Split) -> dict[str, float]:
+    def _rank(self, representations: Representations, split: Split, candidates: Candidates) -> dict[str, float]:
         started, settings = time.perf_counter(), self._config.evaluation
-        values = evaluate(representations, self._store, split, settings.ks, settings.ndcg_convention, self._world)
+        values = evaluate(
+            representations, self._store, split, settings.ks, settings.ndcg_convention, self._world, candidates
+        )
         self.progress.seconds["ranking"] += time.perf_counter() - started
         return values
 

@@ -22,8 +22,9 @@ class PrepareConfig:
         options: the format's own settings.
         split: `given` by the input's labels; `random` within a user; `leave_one_out`: a user's last interaction is
             the test, the one before the validation; `user_time`: a user's latest shares; `global_time`: two moments
-            for all.
+            for all; `cold_items`: whole items are held out, the rest is split as by `random`.
         split_shares: of training, validation and test.
+        cold_share: of the items that `cold_items` holds out.
         k_core: drop users and items with fewer interactions until none is left; 0 keeps all.
         num_co_users: K_store, the co-occurrence neighbours kept of a user.
         max_item_degree: items with more training users are left out of the co-occurrence counts; None: exact counts.
@@ -39,6 +40,7 @@ class PrepareConfig:
     options: dict[str, Any] = field(default_factory=dict)
     split: Split = "given"
     split_shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    cold_share: float = 0.1
     k_core: int = 0
     num_co_users: int = 200
     max_item_degree: int | None = None
@@ -56,6 +58,8 @@ class PrepareConfig:
                 raise ValueError(f"modality name {name!r} must be letters, digits and '_', a letter first")
         if min(self.split_shares) <= 0 or abs(sum(self.split_shares) - 1) > 1e-6:
             raise ValueError(f"split_shares={list(self.split_shares)} must be three positive shares that add up to 1")
+        if not 0 < self.cold_share < 1:
+            raise ValueError(f"cold_share={self.cold_share} must lie between 0 and 1")
         for name, least in {"k_core": 0, "num_co_users": 1, "rows_per_shard": 1, "seed": 0}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")

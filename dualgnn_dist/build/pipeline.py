@@ -92,7 +92,7 @@ def _filter(
 
 
 def _split(config: PrepareConfig, table: InteractionTable, num_users: int, note: Say) -> dict[str, InteractionTable]:
-    codes = split(table, config.split, config.split_shares, num_users, config.seed)
+    codes = split(table, config.split, config.split_shares, num_users, config.seed, config.cold_share)
     parts = {name: table.take(codes == code) for name, code in SPLIT_CODES.items()}
     note(", ".join(f"{name} {len(part):,}" for name, part in parts.items()))
     num_cold = num_users - np.count_nonzero(np.bincount(parts["train"].users, minlength=num_users))

@@ -1,6 +1,7 @@
 """Which interactions train and which are held out. No user and no item is lost: every one keeps its row.
 
 The splits within a user (`random`, `user_time`, `leave_one_out`) leave every user at least one training interaction.
+`cold_items` holds out all interactions of some items, and splits those of the others at random within a user.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ from dualgnn_dist.build.raw import SPLIT_CODES
 from dualgnn_dist.build.table import InteractionTable
 from dualgnn_dist.strict import UserError
 
-Split = Literal["given", "random", "leave_one_out", "user_time", "global_time"]
+Split = Literal["given", "random", "leave_one_out", "user_time", "global_time", "cold_items"]
 TRAIN, VALID, TEST = SPLIT_CODES["train"], SPLIT_CODES["valid"], SPLIT_CODES["test"]
 
 
 def split(
-    table: InteractionTable, method: Split, shares: tuple[float, float, float], num_users: int, seed: int
+    table: InteractionTable,
+    method: Split,
+    shares: tuple[float, float, float],
+    num_users: int,
+    seed: int,
+    cold_share: float = 0.0,
 ) -> np.ndarray:
     """int8 [E] codes as in `SPLIT_CODES`.
 
     Args:
         shares: of training, validation and test; `given` and `leave_one_out` need none.
+        cold_share: of the items, for `cold_items`.
 
     Raises:
         UserError: the data lacks what the method needs, or a split would be empty.
@@ -33,6 +40,8 @@ def split(
         codes = _given(table)
     elif method == "global_time":
         codes = _by_global_time(_timestamps(table, method), shares)
+    elif method == "cold_items":
+        codes = _by_item(table, shares, num_users, cold_share, np.random.default_rng(seed))
     else:
         generator = np.random.default_rng(seed)
         codes = _within_users(table, method, shares, num_users, generator)
@@ -82,6 +91,24 @@ def _within_users(
     codes[order] = np.where(
         from_end < num_test[users], TEST, np.where(from_end < (num_test + num_valid)[users], VALID, TRAIN)
     )
+    return codes
+
+
+def _by_item(
+    table: InteractionTable,
+    shares: tuple[float, float, float],
+    num_users: int,
+    cold_share: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """All interactions of a random share of the items are validation or test, in the proportion of those shares."""
+    items = np.unique(table.items)
+    cold_items = generator.permutation(items)[: round(cold_share * len(items))]
+    is_cold = np.isin(table.items, cold_items)
+    codes = np.empty(len(table), dtype=np.int8)
+    codes[~is_cold] = _within_users(table.take(~is_cold), "random", shares, num_users, generator)
+    is_test = generator.random(np.count_nonzero(is_cold)) * (shares[1] + shares[2]) < shares[2]
+    codes[is_cold] = np.where(is_test, TEST, VALID)
     return codes
 
 

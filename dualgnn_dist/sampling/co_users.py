@@ -16,8 +16,8 @@ import numpy as np
 from numba import njit
 
 from dualgnn_dist.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
+from dualgnn_dist.hash import CO_USERS, mix, unit
 from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
-from dualgnn_dist.sampling.hash import CO_USERS, mix, unit
 
 Weighting = Literal["softmax", "mean", "count"]
 _WEIGHTINGS = {"softmax": 0, "mean": 1, "count": 2}

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from dualgnn_dist.csr import CSRHandle, ShardedCSR, find, load_int32, row_span
-from dualgnn_dist.sampling.hash import Word, below, mix
+from dualgnn_dist.hash import Word, below, mix
 
 ALL = -1  # the fanout that takes every neighbour
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from dualgnn_dist import hash
 from dualgnn_dist.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
-from dualgnn_dist.sampling import hash
 from dualgnn_dist.strict import UserError
 
 _MAX_REJECTIONS = 64

@@ -17,9 +17,9 @@ import torch
 from numba import njit
 
 from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.hash import Word, mix
 from dualgnn_dist.sampling import pyg_lib
 from dualgnn_dist.sampling.draw import ALL, NOTHING_EXCLUDED, Drawn, Excluded, NumbaDraw
-from dualgnn_dist.sampling.hash import Word, mix
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.types import Hop, Subgraph
 

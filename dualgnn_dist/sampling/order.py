@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.sampling import hash
+from dualgnn_dist import hash
 
 _NUM_ROUNDS = 6
 _MIN_BITS = 8  # on a few bits a Feistel network reaches few of the permutations: let tiny ranges walk instead

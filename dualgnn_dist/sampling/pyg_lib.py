@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.hash import Word
 from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Drawn, Excluded
-from dualgnn_dist.sampling.hash import Word
 from dualgnn_dist.strict import UserError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +74,9 @@ def by_shard(rows: np.ndarray, rows_per_shard: int) -> list[tuple[int, np.ndarra
     return [(int(shards[part[0]]), part) for part in np.split(order, starts[1:])]
 
 
+Hides = Callable[[np.ndarray], np.ndarray]  # item rows [n] -> bool [n]: whether a row's content is to be hidden
+
+
 @dataclass(frozen=True)
 class DenseColumn:
     """A vector an item; items may miss it."""
@@ -81,6 +84,7 @@ class DenseColumn:
     info: ModalityInfo
     rows_per_shard: int
     shards: Sequence[pa.Array]  # FixedSizeList<float32 | float16>[D], zeros beneath the nulls
+    hides: Hides | None = None
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of item `rows`: values float32 [n, D], zeros where missing, and present bool [n]."""
@@ -90,6 +94,9 @@ class DenseColumn:
             local = rows[positions] - shard * self.rows_per_shard
             values[positions] = self._values[shard][local]
             present[positions] = self._present[shard][local]
+        if self.hides is not None:
+            hidden = self.hides(rows)
+            values[hidden], present[hidden] = 0, False
         return values, present
 
     @cached_property
@@ -108,13 +115,20 @@ class TokenColumn:
     info: ModalityInfo
     rows_per_shard: int
     shards: Sequence[pa.Array]  # large_list<int32>, empty beneath the nulls
+    hides: Hides | None = None
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lists of item `rows`: offsets int64 [n + 1], token ids int32, and present bool [n]."""
         present = np.empty(len(rows), dtype=bool)
         for shard, positions in by_shard(rows, self.rows_per_shard):
             present[positions] = self._present[shard][rows[positions] - shard * self.rows_per_shard]
-        return *self._lists.gather(rows), present
+        offsets, tokens = self._lists.gather(rows)
+        if self.hides is None:
+            return offsets, tokens, present
+        kept = ~self.hides(rows)
+        lengths = np.diff(offsets)
+        offsets[1:] = np.cumsum(lengths * kept)
+        return offsets, tokens[np.repeat(kept, lengths)], present & kept
 
     @cached_property
     def _lists(self) -> ShardedCSR:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,23 +44,30 @@ class Interactions:
         return len(self.users)
 
 
+HidesContent = Callable[[str, np.ndarray], np.ndarray]
+
+
 class Store:
     """A store's folder. Threads may share it; pickled, it travels as its path and is opened again.
+
+    Args:
+        hides: (modality, item rows [n]) -> bool [n], whose content `features` hides as if the items missed it.
 
     Graphs are `ShardedCSR` views on the mapped files: `user_item` and `item_user` hold the TRAINING interactions with
     sorted rows, so row lengths are global degrees; `user_cooccurrence` holds at most K_store neighbours a user
     with their counts, heaviest first, ties by the smaller index.
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, manifest: Manifest, hides: HidesContent | None = None) -> None:
         self.path = path
         self.manifest = manifest
+        self._hides = hides
         self._opened: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, path: str | Path) -> Store:
-        """Opens a folder in milliseconds: the manifest, and the sizes of the files.
+    def open(cls, path: str | Path, hides: HidesContent | None = None) -> Store:
+        """Opens a folder in milliseconds: the manifest, and the sizes of the files. See the class for `hides`.
 
         Raises:
             UserError: not a store, an unfinished one, one of another format version, or a file is missing or cut off.
@@ -75,10 +83,10 @@ class Store:
                     f"{path}: the shard {shard.file} has {file.stat().st_size} bytes, the manifest says "
                     f"{shard.num_bytes}; make the store again with `prepare`"
                 )
-        return cls(path, manifest)
+        return cls(path, manifest, hides)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Store.open, (self.path,)
+        return Store.open, (self.path, self._hides)
 
     def verify(self) -> None:
         """Reads every byte and compares the checksums.
@@ -165,7 +173,8 @@ class Store:
     def _features(self, name: str, table: str) -> FeatureColumn:
         info = self.manifest.modalities[name]
         column = DenseColumn if info.kind == "dense" else TokenColumn
-        return column(info, self.manifest.rows_per_shard, [batch["feature"] for batch in self._batches(table)])
+        hides = None if self._hides is None else partial(self._hides, name)
+        return column(info, self.manifest.rows_per_shard, [batch["feature"] for batch in self._batches(table)], hides)
 
     def _batches(self, table: str) -> list[pa.RecordBatch]:
         return [map_shard(self.path / shard.file) for shard in self.manifest.table(table)]

@@ -65,6 +65,11 @@ class Manifest:
     shards: tuple[ShardInfo, ...]
     fingerprint: str
 
+    @property
+    def holds_out_items(self) -> bool:
+        """Whether whole items were held out on purpose: they stand for those that come after the training."""
+        return self.settings.get("prepare", {}).get("split") == "cold_items"
+
     def table(self, name: str) -> tuple[ShardInfo, ...]:
         """The shards of one table, such as `graph/user_item`, in row order."""
         return tuple(shard for shard in self.shards if shard.file.rpartition("-")[0] == name)

@@ -18,10 +18,10 @@ import yaml
 from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.build.pipeline import prepare
 from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.hash import key
 from dualgnn_dist.inference import infer
 from dualgnn_dist.loader import Loader
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.sampling.hash import key
 from dualgnn_dist.state import make_state
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.hash import HOPS, key
 from dualgnn_dist.sampling import pyg_lib
 from dualgnn_dist.sampling.draw import ALL, Drawn, Excluded, NumbaDraw
-from dualgnn_dist.sampling.hash import HOPS, key
 from dualgnn_dist.sampling.neighbors import Draw, NeighborSampler, Seeds, make_draw, parse_fanouts
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.strict import UserError

@@ -111,7 +111,7 @@ def check_evaluate(run: Path, call: Callable[..., Any]) -> None:
     for split, name in (("test", "test"), ("valid", "validation")):
         said = call(evaluate.main, "--run", run, "--split", split, "resources.num_workers=0")
         assert said.code == 0, said
-        found = evaluate.evaluate_on_worker(config, evaluate.in_process.here(config), split)
+        found = evaluate.evaluate_on_worker(config, evaluate.in_process.here(config), split)["all"]
         assert_same_numbers(found, metrics_of(run)[name], 1e-6)
         table = re.findall(r"│ +20 │ +([\d.]+) │ +([\d.]+) │", said.output)
         assert table == [(f"{found['precision@20']:.4f}", f"{found['recall@20']:.4f}")]

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.hash import key
 from dualgnn_dist.loader import Loader, SamplerConfig
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.sampling.co_users import sample_co_users
-from dualgnn_dist.sampling.hash import key
 from dualgnn_dist.state import sizes_of
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.world import World

@@ -84,7 +84,22 @@ def test_the_seed_decides_and_nothing_else(method: Split) -> None:
     table = make(300, 8)
     first, again, other = (split(table, method, SHARES, 300, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
-    assert (first != other).any() == (method in ("random", "user_time", "leave_one_out"))
+    assert (first != other).any() == (method in ("random", "user_time", "leave_one_out", "cold_items"))
+
+
+def test_cold_items_are_held_out_whole_and_the_others_split_within_users() -> None:
+    table = make(300, 8)
+    codes = split(table, "cold_items", SHARES, 300, 1, cold_share=0.25)
+    items = np.unique(table.items)
+    trained = np.unique(table.items[codes == TRAIN])
+    cold = np.setdiff1d(items, trained)
+    assert abs(len(cold) / len(items) - 0.25) < 0.1
+    is_cold = np.isin(table.items, cold)
+    assert {VALID, TEST} == set(codes[is_cold].tolist())
+    assert (codes[is_cold] == TEST).mean() == pytest.approx(SHARES[2] / (SHARES[1] + SHARES[2]), abs=0.1)
+    assert (codes[~is_cold] == TRAIN).mean() == pytest.approx(SHARES[0], abs=0.1)
+    warm_users = np.unique(table.users[~is_cold])
+    assert np.isin(warm_users, table.users[codes == TRAIN]).all()
 
 
 def test_given_is_what_was_given() -> None:

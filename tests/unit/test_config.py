@@ -101,7 +101,7 @@ def test_another_model_by_name_alone_leaves_nothing_of_the_first(small: Path) ->
         ({"run": {"name": "a/b"}}, "config section 'run': name 'a/b' must be a plain folder name"),
         ({"run": {"name": "a", "seed": -1}}, "seed must not be negative"),
         ({"sampler": {"batch_size": "many"}}, "sampler.batch_size='many' must be a whole number, not str"),
-        ({"sampler": {"batch_size": 0}}, "batch_size, threads and prefetch must be at least 1"),
+        ({"sampler": {"batch_size": 0}}, "batch_size, threads, prefetch and num_negatives must be at least 1"),
         ({"sampler": {"fanouts": []}}, "fanouts must be numbers of at least 1, or 'all'"),
         ({"sampler": {"fanouts": "al"}}, "sampler.fanouts='al' must be"),
         ({"sampler": {"co_users": 0}}, "model.max_co_users=0 leaves co-users out"),
@@ -237,6 +237,8 @@ def attributes_read() -> dict[str, set[str]]:
 
 # Read by a method of the class itself, or all at once through `vars`.
 READ_OTHERWISE = {
+    ("DataConfig", "drop_modality"),
+    ("DropModality", "share"),
     ("RunSection", "output"),
     ("RunSection", "name"),
     ("PrepareConfig", "options"),

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from dualgnn_dist import evaluation
-from dualgnn_dist.evaluation import Split, evaluate, seen_items
+from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.build.pipeline import prepare
+from dualgnn_dist.evaluation import Split, candidates_of, evaluate, seen_items
 from dualgnn_dist.inference import Representations
 from dualgnn_dist.metrics import NAMES
 from dualgnn_dist.store.reader import Store
@@ -38,16 +40,23 @@ def pairs(store: Store, split: str) -> dict[int, set[int]]:
     return found
 
 
-def slow_evaluation(store: Store, split: Split, convention: str) -> dict[str, float]:
+def slow_evaluation(store: Store, split: Split, convention: str, candidates: str = "all") -> dict[str, float]:
     given = representations(store, World())
     train, valid, held_out = pairs(store, "train"), pairs(store, "valid"), pairs(store, split)
+    trained_items = set().union(*train.values())
+    listed = {
+        item
+        for item in range(store.manifest.num_items)
+        if candidates == "all" or (item in trained_items) == (candidates == "warm")
+    }
+    held_out = {user: items & listed for user, items in held_out.items()}
     values: dict[str, list[float]] = {f"{name}@{k}": [] for name in NAMES for k in KS}
     for user in range(store.manifest.num_users):
         if not held_out[user]:
             continue
         left_out = train[user] | (valid[user] if split == "test" else set())
         scores = (given.items.double() @ given.users[user].double()).tolist()
-        ranking = sorted(set(range(len(scores))) - left_out, key=lambda item, s=scores: (-s[item], item))
+        ranking = sorted(listed - left_out, key=lambda item, s=scores: (-s[item], item))
         for k in KS:
             hits = [rank for rank, item in enumerate(ranking[:k], start=1) if item in held_out[user]]
             best = min(k, len(held_out[user])) if convention == "standard" else len(hits)
@@ -75,6 +84,28 @@ def test_it_is_a_loop_over_users(
     assert found == pytest.approx(expected, rel=1e-12)
     assert 0 < found["num_users"] < demo_store.manifest.num_users, "some users must have nothing held out"
     assert 0 < found["recall@10"] < 1 and found["ndcg@10"] != found["recall@10"]
+
+
+@pytest.fixture(scope="module")
+def cold_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    options = {"num_users": 60, "num_items": 45, "num_interactions": 500, "num_topics": 5}
+    config = PrepareConfig(format="synthetic", split="cold_items", cold_share=0.3, options=options, rows_per_shard=17)
+    return Store.open(prepare(config, tmp_path_factory.mktemp("stores") / "cold", say=lambda line: None))
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+@pytest.mark.parametrize("candidates", ["all", "warm", "cold"])
+def test_warm_and_cold_items_apart(split: Split, candidates: Any, cold_store: Store) -> None:
+    given = representations(cold_store, World())
+    found = evaluate(given, cold_store, split, KS, "standard", World(), candidates)
+    assert found == pytest.approx(slow_evaluation(cold_store, split, "standard", candidates), rel=1e-12)
+    assert 0 < found["recall@10"] < 1
+
+
+def test_what_is_ranked_depends_on_the_store_and_the_model(cold_store: Store, demo_store: Store) -> None:
+    assert candidates_of(demo_store, True) == candidates_of(demo_store, False) == ("all",)
+    assert candidates_of(cold_store, True) == ("all", "warm", "cold")
+    assert candidates_of(cold_store, False) == ("warm",)
 
 
 def evaluate_both(world: World, store: Store) -> list[dict[str, float]]:

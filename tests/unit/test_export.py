@@ -17,7 +17,7 @@ def test_what_is_written_is_read(tmp_path: Path, ids: pa.Array) -> None:
     path = tmp_path / "new" / "folder" / "users.arrow"
     rows, vectors = np.array([4, 1, 9]), np.random.default_rng(1).standard_normal((3, 5)).astype(np.float32)
     export.write(path, rows, ids, vectors)
-    found_rows, found_ids, found_vectors = export.read(path)
+    found_rows, found_ids, found_vectors, _ = export.read(path)
     assert found_rows.tolist() == [4, 1, 9] and found_ids.equals(ids)
     assert found_vectors.dtype == np.float32
     np.testing.assert_array_equal(found_vectors, vectors)
@@ -34,7 +34,7 @@ def test_any_arrow_reader_reads_it(tmp_path: Path) -> None:
 
 def test_a_worker_without_rows_writes_an_empty_file(tmp_path: Path) -> None:
     export.write(tmp_path / "users.arrow", np.empty(0, np.int64), pa.array([], pa.int64()), np.empty((0, 4)))
-    rows, ids, vectors = export.read(tmp_path / "users.arrow")
+    rows, ids, vectors, _ = export.read(tmp_path / "users.arrow")
     assert len(rows) == len(ids) == 0 and vectors.shape == (0, 4)
 
 

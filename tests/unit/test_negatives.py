@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from dualgnn_dist import hash
 from dualgnn_dist.csr import ShardedCSR
-from dualgnn_dist.sampling import hash
 from dualgnn_dist.sampling.negatives import NegativeSampler, alias_table, popularity_weights
 from dualgnn_dist.strict import UserError
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dualgnn_dist.sampling import hash
+from dualgnn_dist import hash
 from dualgnn_dist.sampling.order import batch_slice, num_steps, permute
 
 MASK = (1 << 64) - 1

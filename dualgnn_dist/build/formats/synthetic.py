@@ -18,7 +18,7 @@ import polars as pl
 from numba import njit
 
 from dualgnn_dist.build.raw import FeatureBlock, RawData, RawModality, TokenLists
-from dualgnn_dist.sampling.hash import below, draw, key, unit
+from dualgnn_dist.hash import below, draw, key, unit
 from dualgnn_dist.strict import UserError
 
 MODALITIES = ("visual", "acoustic", "textual")
