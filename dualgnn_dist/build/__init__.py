@@ -1,6 +1,7 @@
 """Raw data -> store. The steps, each a file, and what they hand on:
 
 formats/      input files -> RawData: blocks of interactions and features under raw ids
+unpickle      what a format reads pickled files with; nothing in them is run
 ids           raw ids -> InteractionTable of row indices
 filter        duplicates, k-core
 split         which interactions train

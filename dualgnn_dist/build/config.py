@@ -18,7 +18,7 @@ class PrepareConfig:
     Args:
         format: a key of `FORMATS`.
         input: the raw data's file or folder; None for formats that make their own.
-        modalities: name -> file, relative to the input folder.
+        modalities: name -> file, relative to the input folder; for `recbole`, a column of its `.item` file.
         options: the format's own settings.
         split: `given` by the input's labels; `random` within a user; `leave_one_out`: a user's last interaction is
             the test, the one before the validation; `user_time`: a user's latest shares; `global_time`: two moments

@@ -58,14 +58,16 @@ class _Seats:
         if items is None:
             items = pl.Series(np.arange(block.first_row, block.first_row + num_rows))
         rows = self.ids.rows(items)
-        self._refuse(block, rows < 0, lambda k: f"item {items[k]!r} is in no interaction; remove the row")
+        unknown = rows < 0
+        if not self.modality.may_name_others:
+            self._refuse(block, unknown, lambda k: f"item {items[k]!r} is in no interaction; remove the row")
         sorted_rows = np.sort(rows)
         repeated = self._seen[rows]
         if len(rows) and (sorted_rows[1:] == sorted_rows[:-1]).any():
             repeated = repeated | ~pl.Series(rows).is_first_distinct().to_numpy()
-        self._refuse(block, repeated, lambda k: f"item {items[k]!r} has a row already")
-        self._seen[rows] = True
-        new = self.new_rows[rows]
+        self._refuse(block, repeated & ~unknown, lambda k: f"item {items[k]!r} has a row already")
+        self._seen[rows[~unknown]] = True
+        new = np.where(unknown, -1, self.new_rows[rows])
         kept = new >= 0 if block.present is None else (new >= 0) & block.present
         positions = np.flatnonzero(kept)
         self.present[new[positions]] = True

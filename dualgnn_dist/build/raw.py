@@ -6,6 +6,7 @@ A format hands over blocks: interactions as polars frames, features as arrays. I
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +55,7 @@ class RawModality:
         dtype: float32 or float16; int32 for tokens.
         place: a row number of the source in words, for messages.
         row_keyed: row numbers are item ids, so that every item must have a row.
+        may_name_others: rows of items that no interaction names are skipped, not refused.
     """
 
     kind: Literal["dense", "tokens"]
@@ -62,6 +64,7 @@ class RawModality:
     place: Callable[[int], str]
     blocks: Callable[[], Iterable[FeatureBlock]]
     row_keyed: bool = False
+    may_name_others: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,18 +104,60 @@ def existing(path: Path) -> Path:
 
 def columns_of(frame: pl.LazyFrame, path: Path) -> pl.Schema:
     """The file's columns and their types. Raises UserError where it cannot be read."""
-    try:
+    with _readable(path):
         return frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
+    """The file's rows at once. Raises UserError where it cannot be read."""
+    with _readable(path):
+        return frame.collect()
+
+
+def require_columns(path: Path, columns: Iterable[str], names: Iterable[str]) -> None:
+    """Raises UserError for the first of `names` that is not among the file's columns."""
+    columns = list(columns)
+    for name in names:
+        if name not in columns:
+            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
+
+
+def scan_lines(path: Path) -> pl.LazyFrame:
+    """The lines of a text file: `number` from 1, and `line`, null where it is empty."""
+    return pl.scan_csv(
+        path,
+        has_header=False,
+        separator="\x1f",  # a character that no line has: each is one text
+        quote_char=None,
+        infer_schema=False,
+        schema={"line": pl.String},
+        row_index_name="number",
+        row_index_offset=1,
+    )
 
 
 def batches(frame: pl.LazyFrame, path: Path, num_rows: int) -> Iterator[pl.DataFrame]:
     """The file's rows in blocks, in their order. Raises UserError where it cannot be read."""
-    try:
+    with _readable(path):
         yield from frame.collect_batches(chunk_size=num_rows, maintain_order=True)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def numbered(path: Path, unit: str, first: int = 0) -> Callable[[int], str]:
+    """The rows of a block in words, `path, unit 7`; `first` is the number of its first row."""
+    return lambda row: f"{path}, {unit} {first + row}"
+
+
+def at_lines(path: Path, numbers: pl.Series) -> Callable[[int], str]:
+    """The rows of a block of `scan_lines` in words."""
+    return lambda row: f"{path}, line {numbers[row]}"
 
 
 def required_folder(input: str | None, format: str) -> Path:
@@ -147,19 +192,28 @@ def row_numbers(column: pl.Series, name: str, place: Callable[[int], str], cure:
     return numbers
 
 
+def npy_array(path: Path) -> np.ndarray:
+    """The array of a `.npy` file, mapped, never unpickled. Raises UserError where the file is missing or none."""
+    try:
+        return np.load(existing(path), mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path} is not a .npy file of numbers ({error})") from error
+
+
 def npy_modality(path: Path, items: pl.Series | None = None) -> RawModality:
-    """A dense modality from a `.npy` file of shape [items, D], mapped, never unpickled.
+    """A dense modality from a `.npy` file; see `array_modality`."""
+    return array_modality(path, npy_array(path), items)
+
+
+def array_modality(path: Path, array: np.ndarray, items: pl.Series | None = None) -> RawModality:
+    """A dense modality from the array [items, D] of a file.
 
     Args:
         items: the item id of every row; None where a row's number is its item's id.
 
     Raises:
-        UserError: the file is missing, is no array of numbers, or has a wrong shape.
+        UserError: it is no array of numbers, or has a wrong shape.
     """
-    try:
-        array = np.load(existing(path), mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path} is not a .npy file of numbers ({error})") from error
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
         raise UserError(f"{path} must hold numbers of shape [items, D], not {array.dtype} {list(array.shape)}")
     if items is not None and len(items) != len(array):
@@ -173,7 +227,7 @@ def npy_modality(path: Path, items: pl.Series | None = None) -> RawModality:
             )
 
     dtype = "float16" if array.dtype == np.float16 else "float32"
-    return RawModality("dense", array.shape[1], dtype, lambda row: f"{path}, row {row}", blocks, items is None)
+    return RawModality("dense", array.shape[1], dtype, numbered(path, "row"), blocks, items is None)
 
 
 Options = Any  # a format's own frozen Options dataclass

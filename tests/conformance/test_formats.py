@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.build.formats import FORMATS
@@ -17,6 +18,8 @@ from dualgnn_dist.store.reader import Store
 
 NUM_USERS, NUM_ITEMS, WIDTH = 23, 17, 5
 SPLITS = ("train", "valid", "test")
+TEXT_IDS = ("table", "recbole")
+WITHOUT_ITEM_3 = ("table", "recbole", "movielens")  # its vector is missing in what their writers write
 
 
 def raw_pairs() -> dict[str, list[tuple[int, int]]]:
@@ -59,6 +62,40 @@ def adjacency(folder: Path) -> dict[str, Any]:
     return {"input": str(folder), "modalities": {"visual": "image.npy"}}
 
 
+def dualgnn(folder: Path) -> dict[str, Any]:
+    split_pairs = raw_pairs()
+    np.save(folder / "train.npy", np.array(split_pairs["train"]) + np.array([0, NUM_USERS]))
+    for split, file in (("valid", "val_full.npy"), ("test", "test_full.npy")):
+        lists = np.empty(NUM_USERS, dtype=object)
+        for user in range(NUM_USERS):
+            lists[user] = [user, *(NUM_USERS + i for u, i in split_pairs[split] if u == user)]
+        np.save(folder / file, lists, allow_pickle=True)
+    torch.save(torch.from_numpy(vectors()), folder / "feat_v.pt")
+    torch.save(torch.tensor([[4, 0, 4], [7, 2, 7]]), folder / "feat_t.pt")
+    return {"input": str(folder), "modalities": {"visual": "feat_v.pt", "textual": "feat_t.pt"}}
+
+
+def recbole(folder: Path) -> dict[str, Any]:
+    for split, pairs in raw_pairs().items():
+        lines = ["user_id:token\titem_id:token", *(f"u{u:02}\ti{i:02}" for u, i in reversed(pairs))]
+        (folder / f"small.{split}.inter").write_text("\n".join(lines) + "\n")
+    texts = ["" if item == 3 else " ".join(map(str, vectors()[item].tolist())) for item in range(NUM_ITEMS)]
+    lines = ["item_id:token\temb:float_seq", "other\t1 2 3 4 5", *(f"i{k:02}\t{text}" for k, text in enumerate(texts))]
+    (folder / "small.item").write_text("\n".join(lines) + "\n")
+    return {"input": str(folder), "modalities": {"visual": "emb"}, "options": {"parts": list(SPLITS)}}
+
+
+def movielens(folder: Path) -> dict[str, Any]:
+    lines = [f"{u}::{i}::4.5::{k}" for k, pairs in enumerate(raw_pairs().values()) for u, i in pairs]
+    (folder / "ratings.dat").write_text("\n".join(lines) + "\n")
+    items = [item for item in range(NUM_ITEMS) if item != 3]
+    features = pl.DataFrame({"movieId": [*items, 999], "vector": [*vectors()[items].tolist(), [0.0] * WIDTH]})
+    features.write_parquet(folder / "visual.parquet")
+    shares = [len(pairs) / len(lines) for pairs in raw_pairs().values()]
+    section = {"split": "global_time", "split_shares": shares}
+    return {"input": str(folder), "modalities": {"visual": "visual.parquet"}, **section}
+
+
 def synthetic(folder: Path) -> dict[str, Any]:
     return {"split": "random", "options": {"num_users": 60, "num_items": 90, "num_interactions": 900, "num_topics": 5}}
 
@@ -67,6 +104,9 @@ WRITERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "table": table_csv,
     "mmrec": mmrec,
     "adjacency": adjacency,
+    "dualgnn": dualgnn,
+    "recbole": recbole,
+    "movielens": movielens,
     "synthetic": synthetic,
 }
 
@@ -119,9 +159,9 @@ def test_the_store_is_the_raw_data(section: dict[str, Any], tmp_path: Path) -> N
         part = store.interactions(split)
         assert sorted(zip(part.users.to_numpy().tolist(), part.items.to_numpy().tolist(), strict=True)) == pairs
     ids = store.ids("items").to_pylist()
-    assert ids == [f"i{i:02}" for i in range(NUM_ITEMS)] if section["format"] == "table" else list(range(NUM_ITEMS))
+    assert ids == [f"i{i:02}" for i in range(NUM_ITEMS)] if section["format"] in TEXT_IDS else list(range(NUM_ITEMS))
     values, present = store.features("visual").gather(np.arange(NUM_ITEMS, dtype=np.int32))
-    missing = np.arange(NUM_ITEMS) == 3 if section["format"] == "table" else np.zeros(NUM_ITEMS, dtype=bool)
+    missing = np.arange(NUM_ITEMS) == 3 if section["format"] in WITHOUT_ITEM_3 else np.zeros(NUM_ITEMS, dtype=bool)
     np.testing.assert_array_equal(present, ~missing)
     np.testing.assert_array_equal(values, np.where(missing[:, None], 0, vectors()))
     assert len(store.manifest.sources) >= 2

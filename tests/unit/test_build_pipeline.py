@@ -342,8 +342,19 @@ def test_every_setting_changes_the_store(make: Callable[..., Store]) -> None:
         fingerprints[key] = make(**{**section, key: value}, options=SMALL).manifest.fingerprint
     for key, value in OPTION_CHANGES.items():
         fingerprints[f"options.{key}"] = make(**section, options={**SMALL, key: value}).manifest.fingerprint
+    for share in (0.1, 0.3):
+        cold = {**section, "split": "cold_items", "cold_share": share}
+        fingerprints[f"cold_share={share}"] = make(**cold, options=SMALL).manifest.fingerprint
     assert len(set(fingerprints.values())) == len(fingerprints), fingerprints
-    others = {"format", "input", "modalities", "options", "num_threads", "overwrite"}  # the other tests' business
+    others = {
+        "cold_share",
+        "format",
+        "input",
+        "modalities",
+        "options",
+        "num_threads",
+        "overwrite",
+    }  # the other tests' business
     assert set(PREPARE_CHANGES) | others == {field.name for field in dataclasses.fields(PrepareConfig)}
     assert set(OPTION_CHANGES) == {field.name for field in dataclasses.fields(SyntheticOptions)}
 

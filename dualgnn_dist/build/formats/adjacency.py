@@ -5,13 +5,23 @@ Ids are row indices from 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.build.raw import SPLIT_CODES, RawData, batches, existing, npy_modality, required_folder, row_numbers
+from dualgnn_dist.build.raw import (
+    SPLIT_CODES,
+    RawData,
+    at_lines,
+    batches,
+    existing,
+    npy_modality,
+    required_folder,
+    row_numbers,
+    scan_lines,
+)
 
 BLOCK_LINES = 1 << 16
 
@@ -41,25 +51,11 @@ def read_adjacency(input: str | None, modalities: Mapping[str, str], options: Ad
 
 
 def _pairs(path: Path) -> Iterator[pl.DataFrame]:
-    lines = pl.scan_csv(
-        path,
-        has_header=False,
-        separator="\x1f",  # a character that no line has: each is one text
-        quote_char=None,
-        infer_schema=False,
-        schema={"line": pl.String},
-        row_index_name="number",
-        row_index_offset=1,
-    )
-    words = lines.select("number", pl.col("line").str.extract_all(r"\S+").alias("words"))
+    words = scan_lines(path).select("number", pl.col("line").str.extract_all(r"\S+").alias("words"))
     pairs = words.filter(pl.col("words").list.len() > 1).select(
         "number", user=pl.col("words").list.first(), item=pl.col("words").list.slice(1)
     )
     for block in batches(pairs, path, BLOCK_LINES):
-        block = block.with_columns(row_numbers(block["user"], "user", _place(path, block))).explode("item")
-        items = row_numbers(block["item"], "item", _place(path, block))
+        block = block.with_columns(row_numbers(block["user"], "user", at_lines(path, block["number"]))).explode("item")
+        items = row_numbers(block["item"], "item", at_lines(path, block["number"]))
         yield pl.DataFrame({"user": block["user"], "item": items})
-
-
-def _place(path: Path, block: pl.DataFrame) -> Callable[[int], str]:
-    return lambda row: f"{path}, line {block['number'][row]}"

@@ -5,7 +5,7 @@ Ids are row indices from 0 and rows of the `.npy` files; x_label 0 is training, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,12 @@ from dualgnn_dist.build.raw import (
     columns_of,
     existing,
     npy_modality,
+    numbered,
+    require_columns,
     required_folder,
     row_numbers,
 )
-from dualgnn_dist.strict import UserError, nearest
+from dualgnn_dist.strict import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +47,17 @@ def read_mmrec(input: str | None, modalities: Mapping[str, str], options: MMRecO
     features = {name: npy_modality(folder / file) for name, file in modalities.items()}
     names = {"user": options.user_column, "item": options.item_column, "split": options.label_column}
     frame = pl.scan_csv(path, separator="\t", infer_schema=False)
-    columns = columns_of(frame, path).names()
-    for name in names.values():
-        if name not in columns:
-            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
+    require_columns(path, columns_of(frame, path).names(), names.values())
 
     def blocks() -> Iterator[pl.DataFrame]:
         line = 2  # the header is line 1
         for block in batches(frame.select(**names), path, BLOCK_ROWS):
-            place = _place(path, line)
+            place = numbered(path, "line", line)
             yield pl.DataFrame({name: row_numbers(block[name], column, place) for name, column in names.items()})
             line += len(block)
 
     sources = (path, *(folder / file for file in modalities.values()))
     return RawData(blocks, features, sources, ids_are_rows=True)
-
-
-def _place(path: Path, first_line: int) -> Callable[[int], str]:
-    return lambda row: f"{path}, line {first_line + row}"
 
 
 def _only_inter(folder: Path) -> Path:
