@@ -60,6 +60,8 @@ def main() -> None:
         ]
         for arm, settings in arms.items()
     }
+    for arm, setting in chosen.items():  # the search ran the first seed already
+        runs[arm][0] = searched[arm][" ".join(setting)]
     common.run_all([args for found in runs.values() for args in found], options.jobs)
     results = {arm: [common.result(args) for args in found] for arm, found in runs.items()}
     rows = [row(arm, found, len(searched.get(arm, {})), chosen.get(arm, [])) for arm, found in results.items()]
