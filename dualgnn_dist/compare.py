@@ -1,0 +1,75 @@
+"""`python -m dualgnn_dist.compare`: finished runs side by side, seeds as rows, differences tested over users."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from dualgnn_dist import cli, figures
+from dualgnn_dist.comparison import Comparison, compare
+from dualgnn_dist.comparison_text import as_json, notes, table_of
+from dualgnn_dist.finished_run import read_run
+from dualgnn_dist.run_folder import CONFIG, write_atomically
+from dualgnn_dist.strict import UserError, run_program
+
+
+def write(found: Comparison, folder: Path) -> None:
+    """Writes `comparison.md`, `.png` and `.json`."""
+    table, said = table_of(found), notes(found)
+    title = f"{', '.join(found.metrics)} on {found.store.path.name}"
+    labels = [row.group.label for row in found.rows]
+    measurements = [
+        figures.Measurements(
+            metric, labels, [row.metrics[metric].seeds for row in found.rows], labels.index(found.baseline)
+        )
+        for metric in found.metrics
+    ]
+    dots = "Dots are seeds, bars their means, lines one standard deviation; grey is the baseline."
+    listed = "\n".join(f"- {note}" for note in said)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "comparison.md", f"# {title}\n\n{table.markdown()}\n{listed}\n")
+        write_atomically(folder / "comparison.json", json.dumps(as_json(found, said), indent=1) + "\n")
+        picture = folder / "comparison.png"
+        figures.comparison(picture, title, table.headings, table.sections, measurements, " ".join([*said, dots]))
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); choose another folder with --output"
+        ) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    made = cli.parser(
+        "compare",
+        "Compare finished runs: means over seeds, paired tests over users.",
+        "python -m dualgnn_dist.compare --runs runs/tiktok_*_s? --baseline lightgcn",
+    )
+    made.add_argument("--runs", metavar="DIR", nargs="+", required=True, help="folders of finished runs")
+    made.add_argument("--baseline", metavar="NAME", help="the row to test against (default: the best)")
+    made.add_argument("--metrics", nargs="+", metavar="M", default=["recall@20", "ndcg@20"])
+    made.add_argument("--split", choices=["valid", "test"], default="test", help="what is held out (default: test)")
+    made.add_argument("--candidates", choices=["all", "warm", "cold"], help="items to rank (default: as in training)")
+    made.add_argument("--output", metavar="FOLDER", help="default: comparison, beside the runs")
+    options = made.parse_args(arguments)
+    runs = [read_run(Path(folder).absolute()) for folder in options.runs]
+    beside = os.path.commonpath([run.folder.parent for run in runs])
+    folder = Path(options.output or Path(beside) / "comparison").absolute()
+    if (folder / CONFIG).exists():
+        raise UserError(f"{folder} is the folder of a run; choose another folder with --output")
+    metrics = list(dict.fromkeys(options.metrics))
+    found = compare(runs, metrics, options.split, options.candidates, options.baseline)
+    write(found, folder)
+    console = Console()
+    table_of(found).show(console)
+    for note in notes(found):
+        console.print(f"- {note}", highlight=False)
+    console.print(f"comparison: {folder}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    run_program(main)
