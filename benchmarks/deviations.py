@@ -16,19 +16,16 @@ from typing import Any
 import common
 import numpy as np
 import torch
-from dualgnn_dist.comparison import load_representations
 
 from dualgnn_dist import metrics
-from dualgnn_dist.config import load
 from dualgnn_dist.evaluation import seen_items
-from dualgnn_dist.inference import Representations
-from dualgnn_dist.store.reader import Store
+from dualgnn_dist.finished_run import Learned, read_learned, read_run
 
 K = 20
 BLOCK = 1024
 
 
-def ranked(found: Representations, excluded: tuple[np.ndarray, np.ndarray], score: float) -> np.ndarray:
+def ranked(found: Learned, excluded: tuple[np.ndarray, np.ndarray], score: float) -> np.ndarray:
     """int32 [U, K]: the plain way, a dense block of scores and a sort, with `score` for what is excluded."""
     lists = []
     for start in range(0, len(found.users), BLOCK):
@@ -36,15 +33,15 @@ def ranked(found: Representations, excluded: tuple[np.ndarray, np.ndarray], scor
         for row in range(len(scores)):
             user = start + row
             scores[row, excluded[1][excluded[0][user] : excluded[0][user + 1]]] = score
-        lists.append(scores.topk(K).indices.numpy().astype(np.int32))
+        lists.append(torch.from_numpy(scores).topk(K).indices.numpy().astype(np.int32))
     return np.concatenate(lists)
 
 
 def measure(run: Path) -> list[dict[str, Any]]:
     """Rows of the table for one run."""
-    config = load(run / "config.yaml")
-    store = Store.open(config.data.store)
-    found = load_representations(run, store.manifest.num_users)
+    finished = read_run(run)
+    store = finished.open_store()
+    found = read_learned(finished, store)
     everyone = np.arange(store.manifest.num_users, dtype=np.int32)
     seen = {split: seen_items(store, everyone, split) for split in ("valid", "test")}
     held = {split: store.held_out(split, everyone) for split in ("valid", "test")}
@@ -87,7 +84,6 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", required=True)
     parser.add_argument("--name", default="deviations")
     options = parser.parse_args()
-    torch.set_grad_enabled(False)
     rows = [row for run in options.runs for row in measure(Path(run))]
     common.show("The released evaluation and this one", rows)
     common.file(options.name, {"rows": rows})

@@ -18,14 +18,9 @@ from typing import Any
 
 import common
 import numpy as np
-import torch
-from scipy import stats
 
-from dualgnn_dist import export
-from dualgnn_dist.evaluation import seen_items
-from dualgnn_dist.metrics import user_metrics
-from dualgnn_dist.ranking import top_k
-from dualgnn_dist.store.reader import Store
+from dualgnn_dist import comparison, paired_tests
+from dualgnn_dist.finished_run import read_learned, read_run
 
 ARMS = {
     "full": ["sampler.fanouts=all", "optimizer.rows=catch_up"],
@@ -36,17 +31,10 @@ METRICS = ("recall@20", "ndcg@20")
 
 
 def per_user(run: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Test metrics of every user from the run's exported representations; NaN without a held-out item."""
-    store, folder = Store.open(run["store"]["path"]), Path(run["folder"]) / "representations"
-    items = export.read(folder / "items.arrow").vectors
-    users = np.empty((store.manifest.num_users, items.shape[1]), dtype=np.float32)
-    for path in folder.glob("users-*.arrow"):
-        found = export.read(path)
-        users[found.rows] = found.vectors
-    everyone = np.arange(len(users), dtype=np.int32)
-    seen = seen_items(store, everyone, "test")
-    ranked, _ = top_k(torch.from_numpy(users), torch.tensor(items), seen, 20, num_threads=1)
-    return user_metrics(ranked, store.held_out("test", everyone), (20,))
+    """Test metrics of every user with a held-out item, from the run's exported representations."""
+    finished = read_run(Path(run["folder"]))
+    store = finished.open_store()
+    return comparison.per_user(finished, read_learned(finished, store), store, METRICS, "test", "all")
 
 
 def main() -> None:
@@ -84,19 +72,17 @@ def summarise(arm: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def compare(by_user: dict[str, list[dict[str, np.ndarray]]], base: str, arm: str, metric: str) -> dict[str, Any]:
     """The difference of a user's mean over seeds, its 95 % interval over users, and the paired t-test's p."""
-    means = {name: np.mean([seed[metric] for seed in by_user[name]], axis=0) for name in (base, arm)}
-    difference = (means[arm] - means[base])[~np.isnan(means[base])]
-    test = stats.ttest_1samp(difference, 0.0)
-    low, high = test.confidence_interval(0.95)
-    relative = float(difference.mean() / np.nanmean(means[base]))
+    measured = paired_tests.measure({name: [seed[metric] for seed in by_user[name]] for name in (base, arm)}, base)
+    against = measured[arm].against
+    assert against is not None
     return {
         "arm": arm,
         "metric": metric,
-        "difference": float(difference.mean()),
-        "low": float(low),
-        "high": float(high),
-        "relative": relative,
-        "p": float(test.pvalue),
+        "difference": against.difference,
+        "low": against.low,
+        "high": against.high,
+        "relative": against.difference / measured[base].mean,
+        "p": against.p_t,
     }
 
 

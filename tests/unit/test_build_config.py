@@ -23,7 +23,10 @@ def test_a_section_becomes_a_config_and_back() -> None:
     ("section", "message"),
     [
         ({"format": "mmrecc"}, "unknown format 'mmrecc'; did you mean 'mmrec'"),
-        ({"format": "lines"}, "unknown format 'lines'; known are: adjacency, dualgnn, mmrec, movielens, recbole, synthetic, table"),
+        (
+            {"format": "lines"},
+            "unknown format 'lines'; known are: adjacency, dualgnn, mmrec, movielens, recbole, synthetic, table",
+        ),
         (
             {"format": "mmrec", "options": {"user_colum": "u"}},
             "unknown config key 'prepare.options.user_colum'; did you",
