@@ -66,7 +66,7 @@ def main() -> None:
     results = {arm: [common.result(args) for args in found] for arm, found in runs.items()}
     rows = [row(arm, found, len(searched.get(arm, {})), chosen.get(arm, [])) for arm, found in results.items()]
     data = options.name or Path(options.config).stem
-    common.show(f"{data}, mean over seeds, at most {options.epochs} epochs", rows)
+    common.show(f"{data}, mean ± deviation over seeds, at most {options.epochs} epochs", [shown(made) for made in rows])
     trials = [
         {"arm": arm, "setting": setting, "validation": validation_of(args)}
         for arm, tried in searched.items()
@@ -118,6 +118,16 @@ def row(arm: str, found: Sequence[Mapping[str, Any]], num_searched: int, setting
     made["epochs"] = round(statistics.mean(result["epochs"] for result in found))
     made["training s"] = round(statistics.mean(result["seconds"]["training"] for result in found), 1)
     return made | {"searched": num_searched, "setting": " ".join(setting)}
+
+
+def shown(made: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the table as it fits a screen."""
+    metrics = {
+        f"{split} {metric}": f"{made[f'{split} {metric}']:.4f} ± {made[f'± {split} {metric}']:.4f}"
+        for split, metric in itertools.product(("validation", "test"), METRICS)
+    }
+    kept = {key: made[key] for key in ("best epoch", "epochs", "searched", "setting")}
+    return {"model": made["model"], "seeds": made["seeds"], **metrics, **kept}
 
 
 if __name__ == "__main__":
