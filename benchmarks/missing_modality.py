@@ -57,7 +57,7 @@ def arguments(options: argparse.Namespace, model: str, share: float, seed: int) 
     """The config and overrides of one run."""
     own = [entry.partition("/")[2] for entry in options.settings if entry.partition("/")[0] == model]
     hidden = [f"data.drop_modality={{share: {share}}}"] if share else []
-    name = f"run.name={model}_{share:g}_s{seed}".replace(".", "p")
+    name = "run.name=" + f"{model}_{share:g}_s{seed}".replace(".", "p")
     place = ["resources.num_workers=0", f"run.output={options.output}", name, f"run.seed={seed}"]
     return [options.config, f"model.name={model}", *options.overrides, *own, *hidden, *place]
 
