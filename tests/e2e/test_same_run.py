@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dualgnn_dist import evaluate, prepare, train
 from dualgnn_dist.config import load
@@ -120,3 +121,10 @@ def test_an_empty_feature_file_and_a_folder_for_a_file(refused: Call, tmp_path: 
     input_and_features = f"prepare.input={tmp_path / 'clicks.csv'}", "prepare.modalities.visual=empty.npy"
     said = refused(prepare.main, "--output", tmp_path / "store", *table, *input_and_features)
     assert "empty.npy is not a .npy file of numbers" in said
+
+
+def test_a_run_leaves_the_arithmetic_of_its_caller_alone(trained: Callable[..., Path]) -> None:
+    smallest = torch.tensor(torch.finfo(torch.float32).tiny)
+    assert float(smallest / 2) > 0
+    trained({"train.epochs": 1})
+    assert float(smallest / 2) > 0, "numbers below the smallest normal one are still flushed to zero"
