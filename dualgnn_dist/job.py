@@ -16,6 +16,7 @@ import torch
 
 from dualgnn_dist import __version__, export
 from dualgnn_dist.config import RunConfig
+from dualgnn_dist.memory import keep_freed_memory
 from dualgnn_dist.run_folder import REPRESENTATIONS, RunFolder
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.trainer import Outcome, Report, Trainer, Wrap, ddp, latest_checkpoint, silent
@@ -33,6 +34,7 @@ def run_worker(config: RunConfig, world: World, resume: bool, report: Report = s
     """
     started = time.perf_counter()
     torch.set_num_threads(world.num_threads)
+    keep_freed_memory()
     store = config.data.open()
     trainer = Trainer(config, store, world, report, wrap)
     if resume:

@@ -32,8 +32,9 @@ class TrainingState:
     written_by: dict[str, str]
 
     def parts(self, side: str, rows: Tensor) -> dict[str, Tensor]:
-        """Fetched rows [n, width] as the parts of a row, views."""
-        return {part: rows[:, columns] for part, columns in self.tables[side].columns.items()}
+        """Fetched rows [n, width] as the parts of a row, views; one split, whose gradient is written once."""
+        widths = self.tables[side].part_widths
+        return dict(zip(widths, rows.split(list(widths.values()), dim=1), strict=True))
 
     def save(self, folder: Path, world: World, progress: Mapping[str, Any]) -> None:
         """Writes a checkpoint; every worker must call it."""

@@ -16,7 +16,7 @@ PACKAGE = "dualgnn_dist"
 ROOT = Path(dualgnn_dist.__file__).parent
 
 FLOORS = [
-    {"__init__", "strict", "csr", "hash", "world", "types", "parts", "progress", "text_table", "figures"}
+    {"__init__", "strict", "csr", "hash", "world", "types", "parts", "progress", "text_table", "figures", "memory"}
     | {"paired_tests", "communities"},
     {"store", "sampling", "models", "metrics", "row_adam", "routing", "run_folder", "export", "drop_modality"},
     {"build", "loader", "ranking", "sections", "tables"},

@@ -12,11 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from dualgnn_dist.models.layers import neighbor_sum
+from dualgnn_dist.models.fused import with_first
+from dualgnn_dist.models.layers import neighbor_sum, weighted
 from dualgnn_dist.parts import TablePart
 from dualgnn_dist.strict import UserError
 from dualgnn_dist.types import Batch, Feature, Neighborhood, Sizes, SparseRows
@@ -185,62 +186,63 @@ class Recommender(nn.Module, ABC):
             user_rows: part -> [u, width] of `batch.around.subgraph.users`.
             item_rows: part -> [i, width] of `batch.around.subgraph.items`.
         """
-        user_layers, item_layers = self._propagate(batch.around, user_rows, item_rows)
-        users, items = self._read_out(batch.around, user_layers, item_layers, user_rows, item_rows)
+        users, items = self._propagate(batch.around, user_rows, item_rows)
         triples = batch.negatives.shape
         users_of, positives_of = (x.unsqueeze(1).expand(triples).flatten() for x in (batch.users, batch.positives))
         losses = self.loss(
-            Picked(users_of, users, user_layers, user_rows),
-            Picked(positives_of, items, item_layers, item_rows),
-            Picked(batch.negatives.flatten(), items, item_layers, item_rows),
+            Picked(users_of, *users),
+            Picked(positives_of, *items),
+            Picked(batch.negatives.flatten(), *items),
         )
         return losses.view(triples).mean(1)
 
     def represent(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[Tensor, Tensor]:
         """Representations of the wanted users and items, [u, d] and [i, d]."""
-        return self._read_out(around, *self._propagate(around, user_rows, item_rows), user_rows, item_rows)
+        users, items = self._propagate(around, user_rows, item_rows)
+        return users.representations, items.representations
 
-    def _propagate(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[list[Tensor], list[Tensor]]:
-        """Layers 0..L of users and items; layer l is of the nodes within L - l hops of the seeds."""
+    def _propagate(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[_Seeds, _Seeds]:
+        """Layer l is of the nodes within L - l hops of the seeds; what remains are the seeds' layers."""
         graph = around.subgraph
-        user_layers = [self.user_inputs(user_rows)]
-        item_layers = [self.item_inputs(item_rows, around.features)]
-        dtype = item_layers[0].dtype
-        user_nodes = Nodes(user_rows, graph.user_degrees.to(dtype))
-        item_nodes = Nodes(item_rows, graph.item_degrees.to(dtype))
+        num_users, num_items = graph.user_reach[0], graph.item_reach[0]
+        user_rows, seed_user_rows = _with_first(user_rows, num_users)
+        item_rows, seed_item_rows = _with_first(item_rows, num_items)
+        users, seed_users = with_first(self.user_inputs(user_rows), num_users)
+        items, seed_items = with_first(self.item_inputs(item_rows, around.features), num_items)
+        user_layers, item_layers = [seed_users], [seed_items]
+        user_nodes = Nodes(user_rows, graph.user_degrees.to(items.dtype))
+        item_nodes = Nodes(item_rows, graph.item_degrees.to(items.dtype))
         user_weight, item_weight = (self.source_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
         user_target, item_target = (self.target_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
         for index, hop in enumerate(reversed(graph.hops), start=1):
-            users, items = user_layers[-1], item_layers[-1]
-            to_users = _estimate(hop.to_users, hop.user_scale, item_weight, user_target, items)
-            to_items = _estimate(hop.to_items, hop.item_scale, user_weight, item_target, users)
-            num_users, num_items = len(to_users), len(to_items)
-            user_layers.append(self.layer(index, users[:num_users], to_users, user_nodes.first(num_users)))
-            item_layers.append(self.layer(index, items[:num_items], to_items, item_nodes.first(num_items)))
-        return user_layers, item_layers
-
-    def _read_out(
-        self,
-        around: Neighborhood,
-        user_layers: list[Tensor],
-        item_layers: list[Tensor],
-        user_rows: Rows,
-        item_rows: Rows,
-    ) -> tuple[Tensor, Tensor]:
-        num_users, num_items = around.subgraph.user_reach[0], around.subgraph.item_reach[0]
-        users = self.readout_users([x[:num_users] for x in user_layers], _first(user_rows, num_users))
-        items = self.readout_items([x[:num_items] for x in item_layers], _first(item_rows, num_items))
+            to_users = neighbor_sum(_estimate(hop.to_users, hop.user_scale, item_weight, user_target), items)
+            to_items = neighbor_sum(_estimate(hop.to_items, hop.item_scale, user_weight, item_target), users)
+            u, i = len(to_users), len(to_items)
+            users, seed_users = with_first(self.layer(index, users[:u], to_users, user_nodes.first(u)), num_users)
+            items, seed_items = with_first(self.layer(index, items[:i], to_items, item_nodes.first(i)), num_items)
+            user_layers.append(seed_users)
+            item_layers.append(seed_items)
+        user_vectors = self.readout_users(user_layers, seed_user_rows)
         if around.co_users is not None:
-            users = users[: around.co_users.shape[0]] + neighbor_sum(around.co_users, users)
-        return users, items
+            user_vectors = user_vectors[: around.co_users.shape[0]] + neighbor_sum(around.co_users, user_vectors)
+        item_vectors = self.readout_items(item_layers, seed_item_rows)
+        return _Seeds(user_vectors, user_layers, seed_user_rows), _Seeds(item_vectors, item_layers, seed_item_rows)
 
 
-def _estimate(edges: SparseRows, scale: Tensor, source_weight: Tensor, target_weight: Tensor, x: Tensor) -> Tensor:
-    """The weighted sum over all neighbours, estimated from the drawn ones: true degrees, scaled by degree / drawn."""
+class _Seeds(NamedTuple):
+    """What is known of the seeds of one side: see `Picked`."""
+
+    representations: Tensor
+    layers: list[Tensor]
+    rows: Rows
+
+
+def _estimate(edges: SparseRows, scale: Tensor, source_weight: Tensor, target_weight: Tensor) -> SparseRows:
+    """The drawn edges, weighted so that their sum estimates that over all: true degrees, times degree / drawn."""
     num_targets, num_sources = edges.shape
-    weighted = x * source_weight[:num_sources].unsqueeze(1)
-    return neighbor_sum(edges, weighted) * (target_weight[:num_targets] * scale).unsqueeze(1)
+    return weighted(edges, source_weight[:num_sources], target_weight[:num_targets] * scale)
 
 
-def _first(rows: Rows, count: int) -> Rows:
-    return {name: values[:count] for name, values in rows.items()}
+def _with_first(rows: Rows, count: int) -> tuple[Rows, Rows]:
+    pairs = {name: with_first(values, count) for name, values in rows.items()}
+    return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}

@@ -13,9 +13,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dualgnn_dist.models.contract import CoUsers, ModelConfig, Picked, Recommender, Rows, Weighting
+from dualgnn_dist.models.fused import unit_vectors
 from dualgnn_dist.models.layers import ItemTower
 from dualgnn_dist.models.losses import bpr_of, mean_square, to_base_2
 from dualgnn_dist.parts import TablePart, softmax_of_xavier_normal, xavier_normal
@@ -66,11 +66,12 @@ class DualGNN(Recommender):
 
     def user_inputs(self, rows: Rows) -> Tensor:
         """`x_m(u) = normalize(P_m[u])`, [u, M d]."""
-        return torch.cat([functional.normalize(rows[f"preference_{name}"]) for name in self.modalities], dim=1)
+        return unit_vectors([rows[f"preference_{name}"] for name in self.modalities])
 
     def item_inputs(self, rows: Rows, features: Mapping[str, Feature]) -> Tensor:
         """`x_m(i) = normalize(f_m(feature))`, zero where the item misses m, [i, M d]."""
-        return torch.cat([self.towers[name](features[name]) for name in self.modalities], dim=1)
+        present = torch.stack([features[name].present for name in self.modalities], dim=1)
+        return unit_vectors([self.towers[name](features[name]) for name in self.modalities], present)
 
     def readout_users(self, layers: list[Tensor], rows: Rows) -> Tensor:
         """`g(u)`, [u, d]: the sum of the layers, then the user's fusion of its modalities."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dualgnn_dist.models.contract import ModelConfig, Nodes, Picked, Recommender, Rows
+from dualgnn_dist.models.fused import unit_vectors
 from dualgnn_dist.models.layers import Content
 from dualgnn_dist.models.losses import bpr_of, squared_norm
 from dualgnn_dist.parts import TablePart, xavier_normal
@@ -68,7 +69,7 @@ class MMGCN(Recommender):
 
     def user_inputs(self, rows: Rows) -> Tensor:
         """`x_m(u) = normalize(P_m[u])`, [u, X]."""
-        return torch.cat([functional.normalize(rows[f"preference_{name}"]) for name in self.modalities], dim=1)
+        return torch.cat([unit_vectors([rows[f"preference_{name}"]]) for name in self.modalities], dim=1)
 
     def item_inputs(self, rows: Rows, features: Mapping[str, Feature]) -> Tensor:
         """`x_m(i) = normalize(feature or its map)`, zero where the item misses m, [i, X]."""
@@ -119,7 +120,7 @@ class _Input(nn.Module):
     def forward(self, feature: Feature) -> Tensor:
         content = self.content(feature)
         mapped = content if self.map is None else self.map(content)
-        return functional.normalize(mapped) * feature.present.unsqueeze(1)
+        return unit_vectors([mapped], feature.present.unsqueeze(1))
 
 
 class _Convolutions(nn.Module):

@@ -25,6 +25,7 @@ MODALITIES = ("visual", "acoustic", "textual")
 BLOCK_USERS = 1 << 15
 BLOCK_ITEMS = 1 << 15  # part of what a seed means: features are drawn block by block
 TOPICS, POPULARITY, FAVOURITES, MISSING, VALUES = range(5)  # what a generator is for
+_MAY_BE_ZERO = ("seed", "zipf", "taste", "feature_noise", "missing_share", "textual_dimension")
 USER, INTERACTION = 101, 102  # what a hash key is for
 
 
@@ -40,6 +41,7 @@ class SyntheticOptions:
         feature_noise: standard deviation of the noise in vectors over that of the topic centres; the share of tokens
             that are not of the item's topic is noise / (1 + noise).
         missing_share: of the items, for each modality on its own.
+        textual_dimension: of a text's vector; 0: a text is a list of tokens.
     """
 
     num_users: int = 2000
@@ -56,16 +58,17 @@ class SyntheticOptions:
     visual_dimension: int = 64
     acoustic_dimension: int = 32
     vocabulary_size: int = 1000
+    textual_dimension: int = 0
     seed: int = 1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name not in ("seed", "zipf", "taste", "feature_noise", "missing_share") and value < 1:
+            if name not in _MAY_BE_ZERO and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
         for name in ("taste", "missing_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie in [0, 1]")
-        for name in ("zipf", "feature_noise", "seed"):
+        for name in ("zipf", "feature_noise", "textual_dimension", "seed"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
         if self.seed >= 1 << 63:
@@ -114,7 +117,9 @@ def read_synthetic(input: str | None, modalities: Mapping[str, str], options: Sy
     features = {
         "visual": _dense(options, truth, 0, options.visual_dimension),
         "acoustic": _dense(options, truth, 1, options.acoustic_dimension),
-        "textual": _tokens(options, truth, 2),
+        "textual": _dense(options, truth, 2, options.textual_dimension)
+        if options.textual_dimension
+        else _tokens(options, truth, 2),
     }
     return RawData(blocks, features, ids_are_rows=True, num_users=options.num_users, num_items=options.num_items)
 
