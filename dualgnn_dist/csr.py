@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -50,7 +51,7 @@ class ShardedCSR:
             assert array.dtype == np.int32 and array.flags.c_contiguous
         handle = CSRHandle(
             self.num_rows,
-            self.rows_per_shard,
+            min(self.rows_per_shard, 2**31 - 1),  # rows are int32
             _addresses(self.offsets),
             _addresses(self.neighbors),
             _addresses(self.counts or []),
@@ -110,29 +111,51 @@ def _addresses(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([array.ctypes.data for array in arrays], dtype=np.int64)
 
 
-def _loader(result: Any) -> Any:
+def _loader(stored: Any, result: Any) -> Any:
     """An intrinsic `load(address, index)` for one element type: a plain read from a mapped buffer."""
 
     @intrinsic
     def load(typing_context: Any, address: Any, index: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer_type = context.get_value_type(result).as_pointer()
-            base = builder.inttoptr(arguments[0], pointer_type)
-            return builder.load(cgutils.gep_inbounds(builder, base, arguments[1]))
+            value = builder.load(_element(builder, stored, arguments))
+            return value if stored == context.get_value_type(result) else builder.fpext(value, ir.FloatType())
 
         return result(types.int64, types.int64), generate
 
     return load
 
 
-load_int32 = _loader(types.int32)
-load_int64 = _loader(types.int64)
+def _element(builder: Any, stored: Any, arguments: Any) -> Any:
+    base, index = arguments
+    return cgutils.gep_inbounds(builder, builder.inttoptr(base, stored.as_pointer()), index)
+
+
+load_int32 = _loader(ir.IntType(32), types.int32)
+load_int64 = _loader(ir.IntType(64), types.int64)
+load_float16 = _loader(ir.HalfType(), types.float32)  # widened
+load_float32 = _loader(ir.FloatType(), types.float32)
+
+
+@intrinsic
+def prefetch_int32(typing_context: Any, address: Any, index: Any) -> Any:
+    """`prefetch_int32(address, index)`: asks for the cache line of what `load_int32` will read, without waiting."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        element = builder.bitcast(_element(builder, ir.IntType(32), arguments), cgutils.voidptr_t)
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+        read, into_all_caches, data = word(0), word(3), word(1)
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [element, read, into_all_caches, data])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
 
 
 @njit(inline="always")
-def row_span(csr: CSRHandle, row: int) -> tuple[int, int, int]:
-    """Kernel side: (shard, first position in the shard's neighbours, number of neighbours) of a row."""
-    shard = row // csr.rows_per_shard
+def row_span(csr: CSRHandle, row: int) -> tuple[np.int64, Any, Any]:
+    """Kernel side: (shard, first position in the shard's neighbours, number of neighbours) of a row, all int64."""
+    shard = np.int64(np.uint32(row) // np.uint32(csr.rows_per_shard))  # twice as fast as dividing with signs
     local = row - shard * csr.rows_per_shard
     start = load_int64(csr.offsets[shard], local)
     return shard, start, load_int64(csr.offsets[shard], local + 1) - start

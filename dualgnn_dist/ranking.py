@@ -77,9 +77,8 @@ def top_k(
     # A thread multiplies and scans its own users, so that scores are read from its cache; the product itself must then
     # be single-threaded. (10,000 x 100,000 x 64 on 2 cores: 0.8 s; products over all cores, in turn, 1.2 s.)
     torch_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(num_threads) as pool:
+    try:  # set in each thread, as some products read the caller's setting; it changes this thread's too
+        with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             list(pool.map(rank_users, range(0, len(users), user_block)))
     finally:
         torch.set_num_threads(torch_threads)
@@ -160,7 +159,7 @@ def _any_above(scores: np.ndarray, threshold: float) -> bool:
     """Whether any score is not at or below the threshold. Without a branch, so that vector instructions do it."""
     any_above = np.int32(0)  # with a bool, or a length known when compiled, LLVM makes code four times slower
     for k in range(len(scores)):
-        any_above |= np.int32(not scores[k] <= threshold)
+        any_above = np.int32(any_above | np.int32(not scores[k] <= threshold))  # Numba widens `|=` to int64
     return any_above != 0
 
 

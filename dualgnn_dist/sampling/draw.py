@@ -11,10 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.csr import CSRHandle, ShardedCSR, find, load_int32, row_span
+from dualgnn_dist.csr import CSRHandle, ShardedCSR, find, load_int32, prefetch_int32, row_span
 from dualgnn_dist.hash import Word, below, mix
 
 ALL = -1  # the fanout that takes every neighbour
+_GROUP = 32  # targets whose neighbours are asked for before any is read: about as many lines as a core can wait for
+_NEIGHBOR_BYTES = 4
 
 
 class Excluded(NamedTuple):
@@ -51,58 +53,60 @@ class NumbaDraw:
 
         The scale of a target with excluded edges counts the edges that are left.
         """
-        csr = self._graphs[side].handle
-        available = _num_available(csr, targets, excluded)
-        drawn = available if fanout == ALL else np.minimum(available, fanout)
-        offsets = np.zeros(len(targets) + 1, dtype=np.int64)
-        np.cumsum(drawn, out=offsets[1:])
-        neighbors = np.empty(offsets[-1], dtype=np.int32)
-        scratch = np.empty(max(1, fanout), dtype=np.int64)
-        _draw(csr, targets, available, offsets, neighbors, excluded, np.uint64(key), hop, scratch)
-        scale = available / np.maximum(drawn, 1)
-        return Drawn(offsets.astype(np.int32), neighbors, scale.astype(np.float32))
-
-
-@njit(nogil=True, cache=True)
-def _num_available(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> np.ndarray:
-    available = np.empty(len(targets), dtype=np.int32)
-    for k in range(len(targets)):
-        available[k] = row_span(csr, targets[k])[2]
-        if k < len(excluded.offsets) - 1:
-            available[k] -= excluded.offsets[k + 1] - excluded.offsets[k]
-    return available
+        return Drawn(*_draw(self._graphs[side].handle, targets, fanout, np.uint64(key), hop, excluded))
 
 
 @njit(nogil=True, cache=True)
 def _draw(
-    csr: CSRHandle,
-    targets: np.ndarray,
-    available: np.ndarray,
-    offsets: np.ndarray,
-    neighbors: np.ndarray,
-    excluded: Excluded,
-    key: int,
-    hop: int,
-    scratch: np.ndarray,
-) -> None:
+    csr: CSRHandle, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fields of `Drawn`. Where a neighbour lies is known before any is read: a group's cache misses overlap."""
+    rows, available = _rows(csr, targets, excluded)
+    offsets, scale = _take(available, fanout)
+    neighbors = np.empty(offsets[-1], dtype=np.int32)
     hop_key = mix(key, hop)
+    for start in range(0, len(targets), _GROUP):
+        group = range(start, min(start + _GROUP, len(targets)))
+        for k in group:
+            positions = neighbors[offsets[k] : offsets[k + 1]]
+            _choose(positions, available[k], mix(hop_key, targets[k]))
+            if k < len(excluded.offsets) - 1:
+                _skip_excluded(csr, targets[k], excluded.ids[excluded.offsets[k] : excluded.offsets[k + 1]], positions)
+            if len(positions) < available[k]:
+                for position in positions:
+                    prefetch_int32(rows[k], position)
+            else:  # neighbours in a row, which the processor foresees by itself
+                prefetch_int32(rows[k], 0)
+        for k in group:
+            for edge in range(offsets[k], offsets[k + 1]):
+                neighbors[edge] = load_int32(rows[k], neighbors[edge])
+    return offsets, neighbors, scale
+
+
+@njit(nogil=True, cache=True)
+def _rows(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> tuple[np.ndarray, np.ndarray]:
+    """Of each target the address of its first neighbour, int64, and how many are left to draw from, int32."""
+    addresses = np.empty(len(targets), dtype=np.int64)
+    available = np.empty(len(targets), dtype=np.int32)
     for k in range(len(targets)):
-        shard, start, length = row_span(csr, targets[k])
-        address = csr.neighbors[shard]
-        num_drawn = offsets[k + 1] - offsets[k]
-        out = neighbors[offsets[k] : offsets[k + 1]]
-        if available[k] == length and num_drawn == length:
-            for position in range(length):
-                out[position] = load_int32(address, start + position)
-            continue
-        chosen = scratch[:num_drawn] if num_drawn <= len(scratch) else np.empty(num_drawn, dtype=np.int64)
-        _choose(chosen, available[k], mix(hop_key, targets[k]))
-        for position in range(num_drawn):
-            out[position] = chosen[position]
-        if available[k] != length:
-            _skip_excluded(csr, targets[k], excluded.ids[excluded.offsets[k] : excluded.offsets[k + 1]], out)
-        for position in range(num_drawn):
-            out[position] = load_int32(address, start + out[position])
+        shard, first, length = row_span(csr, targets[k])
+        addresses[k] = csr.neighbors[shard] + first * _NEIGHBOR_BYTES
+        available[k] = length
+    for k in range(min(len(excluded.offsets) - 1, len(targets))):
+        available[k] -= excluded.offsets[k + 1] - excluded.offsets[k]
+    return addresses, available
+
+
+@njit(nogil=True, cache=True)
+def _take(available: np.ndarray, fanout: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets int32 and scale float32 of drawing `fanout` of those available, or all."""
+    offsets = np.zeros(len(available) + 1, dtype=np.int32)
+    scale = np.empty(len(available), dtype=np.float32)
+    for k in range(len(available)):
+        num_drawn = available[k] if fanout == ALL else min(available[k], fanout)
+        offsets[k + 1] = offsets[k] + num_drawn
+        scale[k] = available[k] / max(num_drawn, 1)
+    return offsets, scale
 
 
 @njit(nogil=True, cache=True)
@@ -113,23 +117,33 @@ def _choose(chosen: np.ndarray, n: int, key: int) -> None:
     sampling (Knuth's algorithm S), one pass over the row.
     """
     count = len(chosen)
-    if count * count <= 4 * n:
-        for drawn in range(count):
-            last = n - count + drawn
-            candidate = below(mix(key, drawn), last + 1)
-            for earlier in range(drawn):
-                if chosen[earlier] == candidate:
-                    candidate = last
-                    break
-            chosen[drawn] = candidate
-        return
-    drawn = 0
-    for position in range(n):
-        if below(mix(key, position), n - position) < count - drawn:
-            chosen[drawn] = position
-            drawn += 1
-            if drawn == count:
-                return
+    if count == n:
+        for position in range(n):
+            chosen[position] = position
+    elif count * count <= 4 * n:
+        _choose_few(chosen, n, key)
+    else:
+        drawn = 0
+        for position in range(n):
+            if below(mix(key, position), n - position) < count - drawn:
+                chosen[drawn] = position
+                drawn += 1
+                if drawn == count:
+                    return
+
+
+@njit(nogil=True, cache=True)
+def _choose_few(chosen: np.ndarray, n: int, key: int) -> None:
+    """Floyd's: the k-th candidate lies in [0, n - count + k]; where it is taken, the last of that range stands in."""
+    first_end = n - len(chosen) + 1
+    for k in range(len(chosen)):  # apart from the search, so that the processor draws several at a time
+        chosen[k] = below(mix(key, k), first_end + k)
+    for k in range(1, len(chosen)):
+        is_taken = False
+        for earlier in range(k):
+            is_taken |= chosen[earlier] == chosen[k]
+        if is_taken:
+            chosen[k] = first_end + k - 1
 
 
 @njit(nogil=True, cache=True)

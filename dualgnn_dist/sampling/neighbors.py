@@ -75,6 +75,10 @@ class NeighborSampler:
 
     def sample(self, seeds: Seeds, key: Word) -> Subgraph:
         """The subgraph around `seeds`, a pure function of them and the uint64 `key` of the step."""
+        return self._assemble(*self._reach(seeds, key))
+
+    def _reach(self, seeds: Seeds, key: Word) -> tuple[_Reached, _Reached, list]:
+        """The nodes and the edges of every hop; `_assemble` adds the transposes and the degrees."""
         users = _Reached(seeds.users, self._positions("users", self._user_item.num_rows))
         items = _Reached(seeds.items, self._positions("items", self._item_user.num_rows))
         # Between Python and a kernel a hash must stay a uint64: as a Python int it may be too large for Numba's guess.
@@ -90,7 +94,7 @@ class NeighborSampler:
         finally:
             users.forget()
             items.forget()
-        return self._assemble(users, items, drawn)
+        return users, items, drawn
 
     def _assemble(self, users: _Reached, items: _Reached, drawn: list) -> Subgraph:
         hops = []
@@ -131,29 +135,41 @@ class _Reached:
 
     def reach(self, neighbors: np.ndarray) -> np.ndarray:
         """Adds what is new among `neighbors`; returns the local position of each, int32."""
-        local, new = _relabel(neighbors, self._positions, len(self.nodes))
-        self.nodes = np.concatenate([self.nodes, new])
+        local, self.nodes = _relabel(neighbors, self._positions, self.nodes)
         self.counts.append(len(self.nodes))
         return local
 
     def forget(self) -> None:
         """Clears the scratch by the nodes touched."""
-        self._positions[self.nodes] = -1
+        _clear(self._positions, self.nodes)
 
 
 @njit(nogil=True, cache=True)
-def _relabel(neighbors: np.ndarray, positions: np.ndarray, num_known: int) -> tuple[np.ndarray, np.ndarray]:
+def _relabel(neighbors: np.ndarray, positions: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The position of each neighbour, and the known nodes followed by the new ones in order of first reach.
+
+    Whether a neighbour is new is a coin toss that no processor foresees, so nothing branches on it.
+    """
     local = np.empty(len(neighbors), dtype=np.int32)
-    new = np.empty(len(neighbors), dtype=np.int32)
-    num_new = 0
+    nodes = np.empty(len(known) + len(neighbors) + 1, dtype=np.int32)
+    nodes[: len(known)] = known
+    num_nodes = len(known)
     for edge in range(len(neighbors)):
         node = neighbors[edge]
-        if positions[node] < 0:
-            positions[node] = num_known + num_new
-            new[num_new] = node
-            num_new += 1
-        local[edge] = positions[node]
-    return local, new[:num_new].copy()
+        position = positions[node]
+        is_new = position < 0
+        position = num_nodes if is_new else position
+        nodes[num_nodes] = node  # stays only if it is new
+        num_nodes += is_new
+        positions[node] = position
+        local[edge] = position
+    return local, nodes[:num_nodes]
+
+
+@njit(nogil=True, cache=True)
+def _clear(positions: np.ndarray, nodes: np.ndarray) -> None:
+    for node in nodes:
+        positions[node] = -1
 
 
 def parse_fanouts(fanouts: Sequence[int] | Literal["all"], num_hops: int) -> tuple[int, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numba import njit
 
-from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.csr import ShardedCSR, load_float16, load_float32
 from dualgnn_dist.store.schema import ModalityInfo
 from dualgnn_dist.strict import UserError
 
@@ -88,23 +89,25 @@ class DenseColumn:
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of item `rows`: values float32 [n, D], zeros where missing, and present bool [n]."""
+        assert not len(rows) or (rows.min() >= 0 and rows.max() < len(self._present)), "rows beyond the column"
+        rows = np.ascontiguousarray(rows, dtype=np.int32)
         values = np.empty((len(rows), self.info.dimension), dtype=np.float32)
-        present = np.empty(len(rows), dtype=bool)
-        for shard, positions in by_shard(rows, self.rows_per_shard):
-            local = rows[positions] - shard * self.rows_per_shard
-            values[positions] = self._values[shard][local]
-            present[positions] = self._present[shard][local]
+        _gather_vectors(self._addresses, self.rows_per_shard, self.info.dtype == "float16", rows, values)
+        present = self._present[rows]
         if self.hides is not None:
             hidden = self.hides(rows)
             values[hidden], present[hidden] = 0, False
         return values, present
 
     @cached_property
-    def _values(self) -> list[np.ndarray]:
-        return [numbers(shard.values).reshape(len(shard), self.info.dimension) for shard in self.shards]
+    def _addresses(self) -> np.ndarray:
+        """Of each shard's first number, int64; `shards` keep the mapping alive."""
+        parts = [numbers(shard.values) for shard in self.shards]
+        assert all(part.dtype == self.info.dtype for part in parts), f"not all shards hold {self.info.dtype}"
+        return np.array([part.ctypes.data for part in parts], dtype=np.int64)
 
     @cached_property
-    def _present(self) -> list[np.ndarray]:
+    def _present(self) -> np.ndarray:
         return _presence(self.shards)
 
 
@@ -119,9 +122,7 @@ class TokenColumn:
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lists of item `rows`: offsets int64 [n + 1], token ids int32, and present bool [n]."""
-        present = np.empty(len(rows), dtype=bool)
-        for shard, positions in by_shard(rows, self.rows_per_shard):
-            present[positions] = self._present[shard][rows[positions] - shard * self.rows_per_shard]
+        present = self._present[rows]
         offsets, tokens = self._lists.gather(rows)
         if self.hides is None:
             return offsets, tokens, present
@@ -135,7 +136,7 @@ class TokenColumn:
         return csr_of_lists(self.shards, self.rows_per_shard)
 
     @cached_property
-    def _present(self) -> list[np.ndarray]:
+    def _present(self) -> np.ndarray:
         return _presence(self.shards)
 
 
@@ -153,5 +154,24 @@ def csr_of_lists(lists: Sequence[Any], rows_per_shard: int, counts: Sequence[Any
     )
 
 
-def _presence(shards: Sequence[pa.Array]) -> list[np.ndarray]:
-    return [shard.is_valid().to_numpy(zero_copy_only=False) for shard in shards]
+def _presence(shards: Sequence[pa.Array]) -> np.ndarray:
+    """bool [items]: one byte an item is all that a process keeps of a modality for itself."""
+    parts = [shard.is_valid().to_numpy(zero_copy_only=False) for shard in shards]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
+
+
+@njit(nogil=True, cache=True)
+def _gather_vectors(
+    addresses: np.ndarray, rows_per_shard: int, is_float16: bool, rows: np.ndarray, values: np.ndarray
+) -> None:
+    """Fills float32 `values` [n, D] with the vectors of int32 `rows`, widened on their way out of the page cache."""
+    dimension = values.shape[1]
+    for k in range(len(rows)):
+        shard = rows[k] // rows_per_shard
+        first = (rows[k] - shard * rows_per_shard) * dimension
+        if is_float16:
+            for column in range(dimension):
+                values[k, column] = load_float16(addresses[shard], first + column)
+        else:
+            for column in range(dimension):
+                values[k, column] = load_float32(addresses[shard], first + column)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualgnn_dist import hash
 from dualgnn_dist.csr import ShardedCSR
 from dualgnn_dist.hash import HOPS, key
 from dualgnn_dist.sampling import pyg_lib
@@ -125,6 +126,42 @@ def test_pyg_lib_where_it_is_missing() -> None:
 
 
 # What follows holds for the Numba backend: its draws do not depend on what else is in the batch.
+
+
+def slow_choose(count: int, n: int, node_key: np.uint64) -> list[int]:
+    """Positions of a row, as they were drawn from the first version on: another choice is another batch."""
+
+    def below(word: int, end: int) -> int:
+        return hash.below(np.uint64(hash.mix(node_key, word)), end)
+
+    if count == n:
+        return list(range(n))
+    if count * count > 4 * n:
+        chosen: list[int] = []
+        for position in range(n):
+            if len(chosen) < count and below(position, n - position) < count - len(chosen):
+                chosen.append(position)
+        return chosen
+    chosen = []
+    for drawn in range(count):
+        last = n - count + drawn
+        candidate = below(drawn, last + 1)
+        chosen.append(last if candidate in chosen else candidate)
+    return chosen
+
+
+@pytest.mark.parametrize("fanout", [1, 2, 5, 12, 40, ALL])
+def test_a_draw_equals_a_loop(fanout: int) -> None:
+    item_user = ShardedCSR.from_pairs(*(np.indices((200, 200)).reshape(2, -1).astype(np.int32)), 200)
+    wide = NumbaDraw(item_user, item_user)
+    for draw, (user_item, _) in ((NumbaDraw(*graphs()), graphs()), (wide, (item_user, item_user))):
+        users = np.arange(user_item.num_rows, dtype=np.int32)[::-1].copy()  # more than one group of the wide graph
+        hop_key = np.uint64(hash.mix(np.uint64(2**63 + 5), 1))
+        for user, row in zip(users, rows_of(draw("users", users, fanout, np.uint64(2**63 + 5), 1)), strict=True):
+            whole = user_item.row(user).tolist()
+            count = len(whole) if fanout == ALL else min(fanout, len(whole))
+            positions = slow_choose(count, len(whole), np.uint64(hash.mix(hop_key, user)))
+            assert row == [whole[position] for position in positions]
 
 
 def test_a_node_draws_the_same_in_any_company() -> None:

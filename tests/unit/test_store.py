@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dualgnn_dist.store.arrays import DenseColumn
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.store.schema import MANIFEST, ModalityInfo
 from dualgnn_dist.store.writer import StoreWriter
@@ -103,6 +104,19 @@ def test_dense_features_are_widened_and_zero_where_missing(store: Store) -> None
     np.testing.assert_array_equal(values, np.where(PRESENT[rows, None], VECTORS[rows], 0).astype(np.float32))
 
 
+def test_every_float16_is_widened_as_numpy_does() -> None:
+    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.float16)  # infinities, subnormals and no-numbers among them
+    shards = [pa.FixedSizeListArray.from_arrays(pa.array(part), 8) for part in np.split(numbers, [8 * 5000])]
+    column = DenseColumn(ModalityInfo(kind="dense", dimension=8, dtype="float16", num_present=8192), 5000, shards)
+    rows = np.random.default_rng(0).permutation(8192)
+    values, present = column.gather(rows)
+    np.testing.assert_array_equal(values, numbers.reshape(-1, 8)[rows].astype(np.float32))
+    assert present.all()
+    for row in (-1, 8192):
+        with pytest.raises(AssertionError, match="rows beyond the column"):
+            column.gather(np.array([0, row]))
+
+
 def test_token_features_by_row(store: Store) -> None:
     offsets, tokens, present = store.features("textual").gather(np.array([3, 1, 2, 0], dtype=np.int32))
     assert offsets.tolist() == [0, 3, 3, 3, 5] and offsets.dtype == np.int64
@@ -173,6 +187,57 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path)
     with pytest.raises(UserError, match="there is no such folder"):
         Store.open(tmp_path / "nowhere")
+
+
+def bytes_read(script: str, *arguments: str) -> int:
+    """By system calls and by touching mapped pages (a fault on a page that is not cached), in a fresh process."""
+    count = (
+        "import sys, resource\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from dualgnn_dist.store.reader import Store\n"
+        "def so_far():\n"
+        "    called = int(dict(line.split(': ') for line in Path('/proc/self/io').read_text().splitlines())['rchar'])\n"
+        "    mapped = int(Path('/proc/self/statm').read_text().split()[2])\n"
+        "    return called + mapped * resource.getpagesize()\n"
+        "def measure(run):\n"
+        "    run(Store.open(sys.argv[1]))\n"  # once for the code itself
+        "    before = so_far()\n"
+        "    kept = run(Store.open(sys.argv[2]))\n"
+        "    print(so_far() - before)\n"
+    )
+    command = [sys.executable, "-c", count + script, *arguments]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system does not count what a process reads")
+def test_opening_reads_the_manifest_and_the_footers_alone(tmp_path: Path) -> None:
+    """`statm` counts the mapped pages that were touched; the system maps up to 16 around each."""
+    small = write(tmp_path / "small").path
+    with StoreWriter(tmp_path / "large", 1 << 22) as writer:
+        for split in ("train", "valid", "test"):
+            writer.append_rows(
+                f"interactions/{split}", dict.fromkeys(("user", "item"), np.zeros(1 << 21, dtype=np.int32))
+            )
+        rows = pa.LargeListArray.from_arrays(np.arange((1 << 21) + 1), np.zeros(1 << 21, dtype=np.int32))
+        for name in ("user_item", "item_user"):
+            writer.append_rows(f"graph/{name}", {"neighbors": rows})
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(1 << 22, dtype=np.float16)), 2)
+        writer.append_rows("features/visual", {"feature": vectors})
+        writer.commit(
+            num_users=1 << 21,
+            num_items=1 << 21,
+            num_interactions=dict.fromkeys(("train", "valid", "test"), 1 << 21),
+            modalities={"visual": ModalityInfo(kind="dense", dimension=2, dtype="float16", num_present=1 << 21)},
+            settings={},
+            sources={},
+        )
+    large = tmp_path / "large"
+    assert sum(file.stat().st_size for file in large.rglob("*.arrow")) > 100 << 20
+    opened = "measure(lambda s: [s.interactions('train'), s.user_item, s.item_user, s.features('visual')])"
+    assert bytes_read(opened, str(small), str(large)) < 2 << 20
+    touched = "measure(lambda s: [users := s.interactions('train').users.to_numpy(), users.sum()])"
+    assert bytes_read(touched, str(small), str(large)) > 7 << 20, "what is read by touching it would not be noticed"
 
 
 def test_an_unknown_modality_names_the_nearest(tmp_path: Path) -> None:
