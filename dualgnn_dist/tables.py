@@ -2,7 +2,7 @@
 
 A step fetches its distinct rows in one lookup for all parts of a row (one all-to-all of row ids, one of values), and
 sends their gradients back the same way (one all-to-all). The owners sum what several workers send for one row and take
-one sparse Adam step on the rows that were touched.
+one sparse Adam step on the rows that were touched. What a worker asks of itself does not travel.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from dualgnn_dist.parts import TablePart
-from dualgnn_dist.routing import Route
+from dualgnn_dist.routing import Route, put_rows
 from dualgnn_dist.row_adam import RowAdamConfig, RowState, read_rows, update_rows
 from dualgnn_dist.world import World
 
@@ -27,9 +28,8 @@ class _Fetch:
     """What one fetch handed out: needed again to send the gradients back."""
 
     fetched: torch.Tensor  # float32 [n, width], the leaf that was handed out
-    route: Route | None  # None with one worker
-    rows: torch.Tensor  # int64: distinct local rows that were asked for, on the storage device
-    place: torch.Tensor  # int64 [requests]: where each request lies in `rows`
+    route: Route
+    rows: torch.Tensor  # int64: `route.asked` on the storage device
 
 
 class ShardedTable:
@@ -69,8 +69,10 @@ class ShardedTable:
         self.storage_device = world.device if storage == "device" else torch.device("cpu")
         values = _first_values(name, num_rows, parts, world, seed).to(self.storage_device)
         last_step = torch.zeros(len(values), dtype=torch.int32, device=self.storage_device)
-        self.state = RowState(values, torch.zeros_like(values), torch.zeros_like(values), last_step)
+        first, second = (_new_rows(len(values), self.width, self.storage_device).zero_() for _ in range(2))
+        self.state = RowState(values, first, second, last_step)
         self.step = 0
+        self._memory = _Memory(self.width)
         self._last: _Fetch | None = None
 
     @property
@@ -85,26 +87,24 @@ class ShardedTable:
         return {part: columns.stop - columns.start for part, columns in self.columns.items()}
 
     def fetch(self, rows: torch.Tensor) -> torch.Tensor:
-        """The rows' current values, collective over the workers.
+        """The rows' current values, collective over the workers. The table is left as it is.
 
         Args:
             rows: int32 or int64 [n], DISTINCT, on any device.
 
         Returns:
             float32 [n, width] on the worker's device, in the order of `rows`: a leaf that gathers a gradient, to be
-            handed to `apply_gradients` before the next training fetch of this table.
+            handed to `apply_gradients` before the next fetch of this table, which uses its memory again.
         """
-        rows = rows.to(self.world.device, torch.int64)
-        if self.world.size == 1:
-            local = rows.to(self.storage_device)
-            fetched = self._read(local).to(self.world.device).requires_grad_()
-            self._last = _Fetch(fetched, None, local, local)
-            return fetched
-        route = Route(rows, self.world)
-        distinct, place = torch.unique(route.asked.to(self.storage_device), return_inverse=True)
-        answers = self._read(distinct).index_select(0, place).to(self.world.device)
-        fetched = route.answer(answers).requires_grad_()
-        self._last = _Fetch(fetched, route, distinct, place)
+        route = Route(rows.to(self.world.device, torch.int64), self.world)
+        asked, own = route.asked.to(self.storage_device), route.num_own
+        answers = self._read(asked[own:], out=self._memory.take("send", len(asked) - own, self.storage_device))
+        fetched = self._memory.take("fetched", len(rows), self.storage_device)
+        self._read(asked[:own], out=fetched, places=route.places[:own].to(self.storage_device))
+        fetched = fetched.to(self.world.device)
+        received = self._memory.take("receive", len(rows) - own, self.world.device)
+        put_rows(fetched, route.places[own:], route.fetch(answers.to(self.world.device), out=received))
+        self._last = _Fetch(fetched.requires_grad_(), route, asked)
         return fetched
 
     def apply_gradients(self, fetched: torch.Tensor) -> None:
@@ -120,13 +120,24 @@ class ShardedTable:
         last, self._last = self._last, None
         assert last is not None and last.fetched is fetched, "it takes what the last fetch returned, once"
         gradient = torch.zeros_like(fetched) if fetched.grad is None else fetched.grad
-        if last.route is None:
-            gradient = gradient.to(self.storage_device)
-        else:
-            received = last.route.send_back(gradient).to(self.storage_device)
-            gradient = _sum_by_row(received, last.place, last.route.num_asked, len(last.rows)).div_(self.world.size)
+        places, own, device = last.route.places, last.route.num_own, self.world.device
+        sent = self._memory.take("send", len(places) - own, device)
+        torch.index_select(gradient, 0, places[own:], out=sent)
+        received = last.route.send_back(sent, out=self._memory.take("receive", len(last.rows) - own, device))
+        # What this worker has itself and then what the others sent, equal rows side by side: the same sum every time.
+        sources = torch.cat([places[:own], len(gradient) + torch.arange(len(received), device=device)])
+        rows, order = torch.sort(last.rows, stable=True)
         self.step += 1
-        update_rows(self.state, last.rows, gradient, self.step, self.optimizer, self.world.num_threads)
+        update_rows(
+            self.state,
+            rows,
+            (gradient.to(self.storage_device), received.to(self.storage_device)),
+            sources.to(self.storage_device)[order],
+            self.step,
+            self.optimizer,
+            self.world.num_threads,
+            scale=1 / self.world.size,
+        )
 
     def local_rows(self, start: int = 0, stop: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """This worker's rows for reading, brought up to date; no communication.
@@ -138,7 +149,7 @@ class ShardedTable:
             row ids int64 [k] and values float32 [k, width], both on the storage device.
         """
         local = torch.arange(len(self.state.values), device=self.storage_device)[start:stop]
-        values = read_rows(self.state, local, self.step, self.optimizer, self.world.num_threads, keep=False)
+        values = self._read(local)
         return self.row_ids[start:stop], values
 
     def state_dict(self) -> dict[str, Any]:
@@ -156,23 +167,36 @@ class ShardedTable:
             target.copy_(state[name])
         self.step, self._last = int(state["step"]), None
 
-    def _read(self, local: torch.Tensor) -> torch.Tensor:
-        return read_rows(self.state, local, self.step, self.optimizer, self.world.num_threads)
+    def _read(self, local: torch.Tensor, **where: torch.Tensor) -> torch.Tensor:
+        return read_rows(self.state, local, self.step, self.optimizer, self.world.num_threads, **where)
 
 
-def _sum_by_row(gradient: torch.Tensor, place: torch.Tensor, receive: list[int], num_rows: int) -> torch.Tensor:
-    """Sums rows with the same place, [num_rows, width]. One worker's rows are distinct, so adding the workers one after
-    another, in rank order, never adds twice to a row at once: the sum is the same every time, on CUDA too."""
-    total = gradient.new_zeros(num_rows, gradient.shape[1])
-    for part, part_place in zip(gradient.split(receive), place.split(receive), strict=True):
-        total.index_add_(0, part_place, part)
-    return total
+class _Memory:
+    """Memory that is used again at every step: new pages cost more than the copying into them does."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._kept: dict[tuple[str, torch.device], torch.Tensor] = {}
+
+    def take(self, name: str, num_rows: int, device: torch.device) -> torch.Tensor:
+        """float32 [num_rows, width], any values. It is overwritten when the same name is taken again."""
+        kept = self._kept.get((name, device))
+        if kept is None or len(kept) < num_rows:
+            kept = self._kept[name, device] = _new_rows(num_rows + num_rows // 4, self._width, device)
+        return kept[:num_rows]
+
+
+def _new_rows(num_rows: int, width: int, device: torch.device) -> torch.Tensor:
+    """float32 [num_rows, width], any values. On the CPU from NumPy, which asks for huge pages where torch does not."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.empty((num_rows, width), dtype=np.float32))
+    return torch.empty((num_rows, width), device=device)
 
 
 def _first_values(name: str, num_rows: int, parts: dict[str, TablePart], world: World, seed: int) -> torch.Tensor:
     """float32 [local rows, width] on the CPU. Every worker draws every block and keeps its own rows of it."""
     width = sum(part.width for part in parts.values())
-    values = torch.empty(len(range(world.rank, num_rows, world.size)), width)
+    values = _new_rows(len(range(world.rank, num_rows, world.size)), width, torch.device("cpu"))
 
     def draw(block: int) -> None:
         start = block * _ROWS_PER_BLOCK

@@ -49,11 +49,17 @@ class World:
         dist.all_gather(parts, padded)
         return [part[: int(length)] for part, length in zip(parts, lengths, strict=True)]
 
-    def exchange(self, tensor: torch.Tensor, send: list[int], receive: list[int]) -> torch.Tensor:
-        """All-to-all of rows: `send[r]` consecutive rows go to worker r, `receive[r]` come from it, in rank order."""
+    def exchange(
+        self, tensor: torch.Tensor, send: list[int], receive: list[int], out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """All-to-all of rows: `send[r]` consecutive rows go to worker r, `receive[r]` come from it, in rank order.
+
+        Args:
+            out: contiguous memory for what comes; new memory by default.
+        """
         if self.size == 1:
             return tensor
-        received = tensor.new_empty((sum(receive), *tensor.shape[1:]))
+        received = tensor.new_empty((sum(receive), *tensor.shape[1:])) if out is None else out
         dist.all_to_all_single(received, tensor.contiguous(), receive, send)
         return received
 

@@ -9,6 +9,7 @@ import torch
 
 from dualgnn_dist import checkpoint
 from dualgnn_dist.parts import Normal, TablePart, xavier_uniform
+from dualgnn_dist.routing import Route
 from dualgnn_dist.row_adam import RowAdamConfig
 from dualgnn_dist.tables import ShardedTable
 from dualgnn_dist.world import World
@@ -74,6 +75,39 @@ def fetch_values(world: World) -> bool:
 
 def test_fetch_gives_the_rows_asked_for_in_their_order(run_workers):
     assert run_workers(fetch_values, 3) == [True, True, True]
+
+
+def answer_rows(world: World) -> bool:
+    """Every worker answers with its own row numbers, as floats, then as integers."""
+    requests = [
+        torch.randperm(NUM_ROWS, generator=torch.Generator().manual_seed(rank))[: 30 * rank]
+        for rank in range(world.size)
+    ]
+    rows = requests[world.rank]
+    route = Route(rows, world)
+    mine = [int((request % world.size == world.rank).sum()) for request in requests]
+    assert len(route.asked) == sum(mine) and route.num_own == mine[world.rank]
+    own = route.asked * world.size + world.rank
+    wide = own.float()[:, None].expand(-1, 4).contiguous()
+    return torch.equal(route.answer(own), rows) and torch.equal(route.answer(wide)[:, 3], rows.float())
+
+
+def test_answers_come_in_the_order_of_the_request_and_own_rows_stay(run_workers):
+    assert run_workers(answer_rows, 3) == [True, True, True]
+
+
+def both_add_to_one_row(world: World) -> torch.Tensor:
+    table = make_table(world, "lazy")
+    fetched = table.fetch(torch.tensor([4 + world.rank, 8, 5 - world.rank]))
+    (fetched * (world.rank + 1)).sum().backward()
+    table.apply_gradients(fetched)
+    return table.state.first_moment[table.row_ids == 8]
+
+
+def test_what_several_workers_send_for_a_row_is_averaged_over_all_of_them(run_workers):
+    owner, other = run_workers(both_add_to_one_row, 2)
+    torch.testing.assert_close(owner, torch.full((1, 8), 0.1 * (1 + 2) / 2))
+    assert len(other) == 0
 
 
 def save_on_the_way(world: World, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:

@@ -97,6 +97,25 @@ def test_training_equals_a_dense_table_under_torch(mode, storage, has_kernels, m
     torch.testing.assert_close(table.local_rows()[1], dense.weight.data, rtol=1e-4, atol=1e-5)
 
 
+def test_a_step_touches_the_rows_of_its_batch_and_no_others():
+    table, rows = make(num_rows=3000), torch.tensor([2999, 7, 1500])
+    before = [tensor.clone() for tensor in table.state]
+    fetched = table.fetch(rows)
+    assert all(torch.equal(tensor, old) for tensor, old in zip(table.state, before, strict=True)), "a fetch only reads"
+    fetched.sum().backward()
+    table.apply_gradients(fetched)
+    for tensor, old in zip(table.state, before, strict=True):
+        assert (tensor != old).reshape(3000, -1).any(1).nonzero().flatten().tolist() == sorted(rows.tolist())
+
+
+def test_batches_of_growing_and_shrinking_size_use_the_same_memory():
+    table, generator = make(), torch.Generator().manual_seed(0)
+    values = table.local_rows()[1].clone()
+    for size in (3, 40, 0, 12):
+        rows = torch.randperm(50, generator=generator)[:size]
+        assert torch.equal(table.fetch(rows), values[rows])
+
+
 def test_ranges_of_local_rows_are_the_whole():
     table = make(num_rows=23)
     fetched = table.fetch(torch.tensor([4, 2]))
