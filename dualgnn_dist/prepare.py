@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from dualgnn_dist import cli
 from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.build.pipeline import prepare
 from dualgnn_dist.config import RunConfig, load_prepare
+from dualgnn_dist.launch.ray_map import ray_map
 from dualgnn_dist.progress import say
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError, plain, run_program
 
-_DO_NOT_CHANGE_A_STORE = ("num_threads", "overwrite")
+_DO_NOT_CHANGE_A_STORE = ("num_threads", "backend", "overwrite")
 
 
 def ensure_store(config: RunConfig) -> Store:
@@ -30,11 +32,17 @@ def ensure_store(config: RunConfig) -> Store:
                 f"there is no store at {path}, and the config has no prepare section that says how to make it"
             )
         say(f"preparing {path}")
-        prepare(config.prepare, path, say)
+        make(config.prepare, path)
     store = config.data.open()
     if config.prepare is not None:
         _check_settings(store, config.prepare)
     return store
+
+
+def make(config: PrepareConfig, path: Path) -> None:
+    """Makes a store where the config says: in this process, or with tasks of a Ray cluster."""
+    with ray_map() if config.backend == "ray" else nullcontext() as block_map:
+        prepare(config, path, say, block_map)
 
 
 def _check_settings(store: Store, config: PrepareConfig) -> None:
@@ -66,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if path is None:
         raise UserError("where to? name the store's folder with --output, or in the config under data.store")
     config = dataclasses.replace(config, overwrite=config.overwrite or options.overwrite)
-    prepare(config, Path(path), say)
+    make(config, Path(path))
     manifest = Store.open(path).manifest
     counts = ", ".join(f"{split} {count:,}" for split, count in manifest.num_interactions.items())
     say(f"store: {path}  ({manifest.num_users:,} users, {manifest.num_items:,} items; {counts})")

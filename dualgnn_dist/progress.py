@@ -60,3 +60,23 @@ class StepProgress:
             f"{label}  loss {loss():.4f}  {rate:,.0f} interactions/s  waiting for batches {waiting:.0%}  "
             f"at most {duration(left)} left"
         )
+
+
+class CountProgress:
+    """Lines about work that goes through `total` things of one kind."""
+
+    def __init__(self, say: Say, label: str, total: int, unit: str) -> None:
+        self._say, self._label, self._total, self._unit = say, label, total, unit
+        self._started = self._last = time.perf_counter()
+
+    def at(self, done: int) -> None:
+        """Says how far it is if the last line is some seconds old."""
+        now = time.perf_counter()
+        if now - self._last < SECONDS_BETWEEN_LINES or done == 0:
+            return
+        self._last = now
+        rate = done / (now - self._started)
+        self._say(
+            f"{self._label}  {done:,} of {self._total:,} {self._unit}  {rate:,.0f} a second  "
+            f"{duration((self._total - done) / rate)} left"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from dualgnn_dist.build.formats import FORMATS
 from dualgnn_dist.build.split import Split
@@ -31,6 +31,7 @@ class PrepareConfig:
         rows_per_shard: of every file of the store.
         seed: of the split and of the training interactions' order.
         num_threads: None takes all cores. The store does not depend on it.
+        backend: what counts co-occurrence: `threads` of this process, or tasks of a `ray` cluster.
         overwrite: replace an existing store.
     """
 
@@ -47,6 +48,7 @@ class PrepareConfig:
     rows_per_shard: int = 1 << 20
     seed: int = 1
     num_threads: int | None = None
+    backend: Literal["threads", "ray"] = "threads"
     overwrite: bool = False
 
     def __post_init__(self) -> None:

@@ -7,35 +7,59 @@ from numba import njit
 
 from dualgnn_dist.csr import ShardedCSR
 
+LONG_ROW = 32  # shorter ones are sorted by insertion, which allocates nothing
 
-def stable_order(keys: np.ndarray, num_keys: int) -> np.ndarray:
-    """int64 positions that sort int32 `keys` in [0, num_keys); equal keys keep their order."""
-    return _scatter(keys, row_offsets(keys, num_keys)[:-1].copy())
+
+@njit(nogil=True, cache=True)
+def count(keys: np.ndarray, num_keys: int) -> np.ndarray:
+    """int64 [num_keys]: how often each of the integer `keys` in [0, num_keys) occurs."""
+    counts = np.zeros(num_keys, dtype=np.int64)
+    for key in keys:
+        counts[key] += 1
+    return counts
 
 
 def row_offsets(keys: np.ndarray, num_keys: int) -> np.ndarray:
     """int64 [num_keys + 1]: where each key's rows begin once they are sorted."""
     offsets = np.zeros(num_keys + 1, dtype=np.int64)
-    np.cumsum(np.bincount(keys, minlength=num_keys), out=offsets[1:])
+    np.cumsum(count(keys, num_keys), out=offsets[1:])
     return offsets
 
 
-def sorted_pairs(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
-    """int64 positions that sort pairs by row, then column; equal pairs keep their order."""
-    order = stable_order(columns, num_columns)
-    return order[stable_order(rows[order], num_rows)]
+def group(values: np.ndarray, keys: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Fills `out` with `values` sorted by their keys, whose `row_offsets` are given; equal keys keep their order."""
+    _scatter(values, keys, offsets[:-1].copy(), out)
+    return out
+
+
+def stable_order(keys: np.ndarray, num_keys: int) -> np.ndarray:
+    """int64 positions that sort int32 `keys` in [0, num_keys); equal keys keep their order."""
+    return group(np.arange(len(keys)), keys, row_offsets(keys, num_keys), np.empty(len(keys), dtype=np.int64))
 
 
 def csr_from_pairs(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> ShardedCSR:
     """The sparse rows of int32 pairs in any order; rows come out sorted."""
-    order = sorted_pairs(rows, columns, num_rows, num_columns)
-    return ShardedCSR.from_arrays(row_offsets(rows, num_rows), columns[order])
+    order = stable_order(columns, num_columns)
+    offsets = row_offsets(rows, num_rows)
+    return ShardedCSR.from_arrays(offsets, group(columns[order], rows[order], offsets, np.empty_like(columns)))
 
 
 @njit(nogil=True, cache=True)
-def _scatter(keys: np.ndarray, next_position: np.ndarray) -> np.ndarray:
-    order = np.empty(len(keys), dtype=np.int64)
+def sort_row(order: np.ndarray, values: np.ndarray) -> None:
+    """Kernel side: sorts `order`, positions in the `values` of one row, by value; equal ones keep their order."""
+    if len(order) > LONG_ROW:
+        order[:] = order[np.argsort(values[order], kind="mergesort")]
+        return
+    for k in range(1, len(order)):
+        position, free = order[k], k
+        while free and values[order[free - 1]] > values[position]:
+            order[free] = order[free - 1]
+            free -= 1
+        order[free] = position
+
+
+@njit(nogil=True, cache=True)
+def _scatter(values: np.ndarray, keys: np.ndarray, next_position: np.ndarray, out: np.ndarray) -> None:
     for k in range(len(keys)):
-        order[next_position[keys[k]]] = k
+        out[next_position[keys[k]]] = values[k]
         next_position[keys[k]] += 1
-    return order

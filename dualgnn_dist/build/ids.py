@@ -1,14 +1,16 @@
-"""Raw ids -> row indices: rows are the ids in ascending order, or the ids themselves where the format says so."""
+"""Raw ids -> row indices: the distinct ids in ascending order, or the ids themselves where the format says so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
+from dualgnn_dist.build.lookup import Lookup
 from dualgnn_dist.build.raw import RawData
+from dualgnn_dist.build.scratch import Scratch
 from dualgnn_dist.build.table import InteractionTable
 from dualgnn_dist.strict import UserError
 
@@ -40,12 +42,23 @@ class IdTable:
         if self.is_range:
             numbers = ids.to_numpy()
             return np.where((numbers >= 0) & (numbers < len(self)), numbers, -1).astype(np.int32)
-        known = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int32)})
-        found = ids.alias("id").to_frame().join(known, on="id", how="left", maintain_order="left")
-        return found["row"].fill_null(-1).to_numpy()
+        if not len(self):
+            return np.full(len(ids), -1, dtype=np.int32)
+        seed, lookup = self._lookup
+        found = lookup.find(_keys(ids, seed))
+        if ids.dtype == pl.String or ids.has_nulls():  # a text of the same hash, or a null in place of a number
+            found = np.where((self.ids.gather(np.maximum(found, 0)) == ids).fill_null(False).to_numpy(), found, -1)
+        return found
+
+    @cached_property
+    def _lookup(self) -> tuple[int, Lookup]:
+        seed = 0
+        while not (lookup := Lookup(_keys(self.ids, seed))).distinct:
+            seed += 1  # two texts with one hash
+        return seed, lookup
 
 
-def assign_rows(raw: RawData) -> tuple[InteractionTable, IdTable, IdTable]:
+def assign_rows(raw: RawData, scratch: Scratch) -> tuple[InteractionTable, IdTable, IdTable]:
     """Reads the interactions once (twice where ids are not rows) and gives them row indices.
 
     Returns:
@@ -55,39 +68,55 @@ def assign_rows(raw: RawData) -> tuple[InteractionTable, IdTable, IdTable]:
         UserError: there is no interaction, or there are too many ids.
     """
     if raw.ids_are_rows:
-        table = _stack((block, _int32(block["user"]), _int32(block["item"])) for block in raw.blocks())
-        num_users = max(raw.num_users, int(table.users.max()) + 1)
-        num_items = max(raw.num_items, int(table.items.max()) + 1)
-        return table, IdTable.range(num_users), IdTable.range(num_items)
-    users, items = _unique(raw, "user"), _unique(raw, "item")
-    table = _stack((block, users.rows(block["user"]), items.rows(block["item"])) for block in raw.blocks())
+        table = scratch.stack(_kept(block, _int32(block["user"]), _int32(block["item"])) for block in raw.blocks())
+        users = IdTable.range(max(raw.num_users, int(table.users.max(initial=-1)) + 1))
+        items = IdTable.range(max(raw.num_items, int(table.items.max(initial=-1)) + 1))
+    else:
+        users, items = _distinct(raw)
+        blocks = ((block, users.rows(block["user"]), items.rows(block["item"])) for block in raw.blocks())
+        table = scratch.stack(_kept(*block) for block in blocks)
+    if not len(table):
+        raise UserError("the input has no interactions")
     return table, users, items
 
 
-def _unique(raw: RawData, column: str) -> IdTable:
-    seen: list[pl.Series] = []
+def _distinct(raw: RawData) -> tuple[IdTable, IdTable]:
+    users, items = _Distinct(), _Distinct()
     for block in raw.blocks():
-        seen.append(block[column].unique())
-        if len(seen) > 16:
-            seen = [pl.concat(seen).unique()]
-    if not seen:
-        raise UserError("the input has no interactions")
-    return IdTable(pl.concat(seen).unique().sort().alias("id"))
+        users.add(block["user"])
+        items.add(block["item"])
+    return users.table(), items.table()
 
 
-def _stack(blocks: Iterable[tuple[pl.DataFrame, np.ndarray, np.ndarray]]) -> InteractionTable:
-    parts: dict[str, list[np.ndarray]] = {"user": [], "item": [], "timestamp": [], "split": []}
-    for block, users, items in blocks:
-        kept = block["kept"].to_numpy() if "kept" in block.columns else slice(None)
-        parts["user"].append(users[kept])
-        parts["item"].append(items[kept])
-        for name, dtype in (("timestamp", np.int64), ("split", np.int8)):
-            if name in block.columns:
-                parts[name].append(block[name].to_numpy()[kept].astype(dtype))
-    columns = {name: np.concatenate(arrays) if arrays else None for name, arrays in parts.items()}
-    if columns["user"] is None or columns["item"] is None or not len(columns["user"]):
-        raise UserError("the input has no interactions")
-    return InteractionTable(columns["user"], columns["item"], columns["timestamp"], columns["split"])
+class _Distinct:
+    """The different values of a column that comes in blocks; holds at most those of 16 blocks beside them."""
+
+    def __init__(self) -> None:
+        self._seen: list[pl.Series] = []
+
+    def add(self, column: pl.Series) -> None:
+        self._seen.append(column.unique())
+        if len(self._seen) > 16:
+            self._seen = [self._merged()]
+
+    def table(self) -> IdTable:
+        if not self._seen:
+            raise UserError("the input has no interactions")
+        return IdTable(self._merged().sort().alias("id"))
+
+    def _merged(self) -> pl.Series:
+        return pl.concat(self._seen).unique()
+
+
+def _kept(block: pl.DataFrame, users: np.ndarray, items: np.ndarray) -> InteractionTable:
+    timestamps = block["timestamp"].to_numpy().astype(np.int64, copy=False) if "timestamp" in block.columns else None
+    splits = block["split"].to_numpy().astype(np.int8) if "split" in block.columns else None
+    table = InteractionTable(users, items, timestamps, splits)
+    return table.take(block["kept"].to_numpy()) if "kept" in block.columns else table
+
+
+def _keys(ids: pl.Series, seed: int) -> np.ndarray:
+    return ids.hash(seed).to_numpy() if ids.dtype == pl.String else ids.fill_null(0).to_numpy()
 
 
 def _int32(ids: pl.Series) -> np.ndarray:

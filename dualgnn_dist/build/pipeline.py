@@ -1,4 +1,12 @@
-"""`prepare`: raw data -> store, stage after stage."""
+"""`prepare`: raw data -> store, stage after stage, in memory that does not grow with the interactions.
+
+What is as long as the interactions lies in mapped files of `Scratch`. In memory are a block of it, the ids, and some
+numbers a user and an item. The first stage that needs an order groups the interactions by user; from then on what
+belongs together stands together, and duplicates, k-core, splits and the user rows come from going through the files
+once, with the results and the random numbers of an in-memory run. Four steps read or write at random places: grouping
+by user, the random order of a split, that of the training interactions, and grouping by item. Each touches 4 to 8 bytes
+an interaction at a time; where the page cache has no room for so much, the disk sets the pace.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +19,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dualgnn_dist.build.block_map import BlockMap
 from dualgnn_dist.build.config import PrepareConfig
 from dualgnn_dist.build.cooccurrence import cooccurrence
 from dualgnn_dist.build.features import write_features
 from dualgnn_dist.build.filter import compact, drop_duplicates, k_core
 from dualgnn_dist.build.formats import FORMATS
-from dualgnn_dist.build.graph import csr_from_pairs
+from dualgnn_dist.build.graph import count, group, row_offsets
 from dualgnn_dist.build.ids import IdTable, assign_rows
-from dualgnn_dist.build.raw import SPLIT_CODES, RawData
+from dualgnn_dist.build.raw import BLOCK_ROWS, SPLIT_CODES, RawData
+from dualgnn_dist.build.scratch import Scratch
 from dualgnn_dist.build.split import split
 from dualgnn_dist.build.table import InteractionTable
 from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.progress import CountProgress
 from dualgnn_dist.store.schema import checksum
 from dualgnn_dist.store.writer import StoreWriter
 from dualgnn_dist.strict import plain
@@ -29,33 +40,37 @@ from dualgnn_dist.strict import plain
 Say = Callable[[str], None]
 
 
-def prepare(config: PrepareConfig, output: Path, say: Say = print) -> Path:
-    """Makes the store at `output` and returns its path. The interactions are held in memory, the features are not.
+def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: BlockMap | None = None) -> Path:
+    """Makes the store at `output` and returns its path.
 
     Args:
         say: gets a line a stage, with its seconds.
+        block_map: what co-occurrence is counted on; None: threads of this process.
 
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
     """
     with StoreWriter(output, config.rows_per_shard, config.overwrite) as writer:
+        scratch = Scratch(writer.folder, BLOCK_ROWS)
         for folder in writer.leftovers:
             say(f"{folder} is of another prepare; remove it unless that one still runs")
         with _stage("read", say) as note:
             raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
-            table, user_ids, item_ids = assign_rows(raw)
+            table, user_ids, item_ids = assign_rows(raw, scratch)
             note(f"{len(table):,} interactions")
         with _stage("filter", say) as note:
-            table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), note)
+            table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), scratch, note)
         with _stage("split", say) as note:
-            parts = _split(config, table, len(users), note)
+            parts = _split(config, table, len(users), scratch, note)
+            del table
         with _stage("interactions", say):
             _write_ids(writer, user_ids, users, item_ids, items)
-            _write_interactions(writer, parts, config.seed)
+            del user_ids
+            _write_interactions(writer, parts, config.seed, scratch)
         with _stage("graphs", say):
-            user_item, item_user = _write_graphs(writer, parts["train"], len(users), len(items))
+            user_item, item_user = _write_graphs(writer, parts["train"], len(users), len(items), scratch)
         with _stage("co-occurrence", say) as note:
-            left_out["popular_items"] = _write_cooccurrence(writer, config, user_item, item_user, note)
+            left_out["popular_items"] = _write_cooccurrence(writer, config, user_item, item_user, block_map, say, note)
         modalities = {}
         for name, modality in raw.modalities.items():
             with _stage(name, say) as note:
@@ -74,15 +89,21 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print) -> Path:
 
 
 def _filter(
-    config: PrepareConfig, raw: RawData, table: InteractionTable, num_users: int, num_items: int, note: Say
+    config: PrepareConfig,
+    raw: RawData,
+    table: InteractionTable,
+    num_users: int,
+    num_items: int,
+    scratch: Scratch,
+    note: Say,
 ) -> tuple[InteractionTable, np.ndarray, np.ndarray, dict[str, int]]:
     """The interactions that stay, sorted by (user, item); the old rows of the users and items that stay; counts."""
-    unique = drop_duplicates(table, num_users, num_items)
-    core = k_core(unique, config.k_core, num_users, num_items) if config.k_core else unique
+    unique = drop_duplicates(table, num_users, scratch)
+    core = k_core(unique, config.k_core, num_users, num_items, scratch) if config.k_core else unique
     left_out = {"duplicates": len(table) - len(unique), "k_core_interactions": len(unique) - len(core)}
     users, items = np.arange(num_users), np.arange(num_items)
     if config.k_core or not raw.ids_are_rows:
-        core, users, items = compact(core, num_users, num_items)
+        core, users, items = compact(core, num_users, num_items, scratch)
     note(f"{len(users):,} users, {len(items):,} items, {len(core):,} interactions")
     if left_out["duplicates"]:
         note(f"dropped {left_out['duplicates']:,} duplicates")
@@ -91,11 +112,16 @@ def _filter(
     return core, users, items, left_out
 
 
-def _split(config: PrepareConfig, table: InteractionTable, num_users: int, note: Say) -> dict[str, InteractionTable]:
-    codes = split(table, config.split, config.split_shares, num_users, config.seed, config.cold_share)
-    parts = {name: table.take(codes == code) for name, code in SPLIT_CODES.items()}
+def _split(
+    config: PrepareConfig, table: InteractionTable, num_users: int, scratch: Scratch, note: Say
+) -> dict[str, InteractionTable]:
+    codes = split(table, config.split, config.split_shares, num_users, config.seed, scratch, config.cold_share)
+    parts = {
+        name: scratch.stack(table.take(part).take(codes[part] == code) for part in scratch.blocks(len(table)))
+        for name, code in SPLIT_CODES.items()
+    }
     note(", ".join(f"{name} {len(part):,}" for name, part in parts.items()))
-    num_cold = num_users - np.count_nonzero(np.bincount(parts["train"].users, minlength=num_users))
+    num_cold = np.count_nonzero(count(parts["train"].users, num_users) == 0)
     if num_cold:
         note(f"{num_cold:,} users have no training interaction")
     return parts
@@ -106,21 +132,27 @@ def _write_ids(writer: StoreWriter, user_ids: IdTable, users: np.ndarray, item_i
         writer.append_rows(f"ids/{name}", {"id": ids.ids.gather(rows).to_arrow()})
 
 
-def _write_interactions(writer: StoreWriter, parts: dict[str, InteractionTable], seed: int) -> None:
+def _write_interactions(writer: StoreWriter, parts: dict[str, InteractionTable], seed: int, scratch: Scratch) -> None:
     """Training rows in one random order, so that every shard is a random sample; the others stay sorted."""
-    order = np.random.default_rng(seed).permutation(len(parts["train"]))
-    for name, part in {**parts, "train": parts["train"].take(order)}.items():
-        columns = {"user": part.users, "item": part.items}
-        if part.timestamps is not None:
-            columns["timestamp"] = part.timestamps
-        writer.append_rows(f"interactions/{name}", columns)
+    order = scratch.permutation(len(parts["train"]), np.random.default_rng(seed))
+    for name, part in parts.items():
+        for start in range(0, len(part), writer.rows_per_shard):
+            rows = slice(start, start + writer.rows_per_shard)
+            shard = part.take(order[rows] if name == "train" else rows)
+            columns = {"user": shard.users, "item": shard.items}
+            if shard.timestamps is not None:
+                columns["timestamp"] = shard.timestamps
+            writer.append(f"interactions/{name}", columns)
 
 
 def _write_graphs(
-    writer: StoreWriter, train: InteractionTable, num_users: int, num_items: int
+    writer: StoreWriter, train: InteractionTable, num_users: int, num_items: int, scratch: Scratch
 ) -> tuple[ShardedCSR, ShardedCSR]:
-    user_item = csr_from_pairs(train.users, train.items, num_users, num_items)
-    item_user = csr_from_pairs(train.items, train.users, num_items, num_users)
+    """Both directions of the training interactions, which come sorted."""
+    item_offsets = row_offsets(train.items, num_items)
+    users = group(train.users, train.items, item_offsets, scratch.empty(len(train), np.int32))
+    user_item = ShardedCSR.from_arrays(row_offsets(train.users, num_users), train.items)
+    item_user = ShardedCSR.from_arrays(item_offsets, users)
     for name, csr in (("user_item", user_item), ("item_user", item_user)):
         offsets, neighbors = csr.offsets[0], csr.neighbors[0]
         for start in range(0, csr.num_rows, writer.rows_per_shard):
@@ -131,7 +163,13 @@ def _write_graphs(
 
 
 def _write_cooccurrence(
-    writer: StoreWriter, config: PrepareConfig, user_item: ShardedCSR, item_user: ShardedCSR, note: Say
+    writer: StoreWriter,
+    config: PrepareConfig,
+    user_item: ShardedCSR,
+    item_user: ShardedCSR,
+    block_map: BlockMap | None,
+    say: Say,
+    note: Say,
 ) -> int:
     """Writes the graph; returns how many items were too popular to be counted."""
     num_edges = 0
@@ -142,6 +180,8 @@ def _write_cooccurrence(
         rows_per_shard=config.rows_per_shard,
         max_item_degree=config.max_item_degree,
         num_threads=config.num_threads or len(os.sched_getaffinity(0)),
+        block_map=block_map,
+        progress=CountProgress(say, "co-occurrence", user_item.num_rows, "users").at,
     ):
         columns = {"neighbors": neighbors, "counts": counts}
         lists = {name: pa.LargeListArray.from_arrays(offsets, values) for name, values in columns.items()}

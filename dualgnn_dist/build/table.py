@@ -1,4 +1,4 @@
-"""Interactions in memory, as row indices: eight bytes each, thirteen or so with a timestamp and a split."""
+"""Interactions as row indices, in columns: eight bytes each, thirteen or so with a timestamp and a split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class InteractionTable:
-    """Columns of E interactions.
+    """Columns of E interactions, in memory or in `Scratch`.
 
     Args:
         users, items: int32 [E] row indices.
@@ -25,8 +25,11 @@ class InteractionTable:
     def __len__(self) -> int:
         return len(self.users)
 
-    def take(self, rows: np.ndarray) -> InteractionTable:
-        """The chosen rows, by positions or by a mask."""
-        timestamps = None if self.timestamps is None else self.timestamps[rows]
-        splits = None if self.splits is None else self.splits[rows]
-        return InteractionTable(self.users[rows], self.items[rows], timestamps, splits)
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns that there are, by their names here."""
+        return {name: column for name, column in vars(self).items() if column is not None}
+
+    def take(self, rows: np.ndarray | slice) -> InteractionTable:
+        """The chosen rows in memory, by positions or by a mask; of a slice, a view."""
+        return InteractionTable(**{name: column[rows] for name, column in self.columns.items()})

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 import pytest
 
+from dualgnn_dist.build import pipeline
 from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.build.formats import columns
 from dualgnn_dist.build.formats.synthetic import SyntheticOptions
 from dualgnn_dist.build.pipeline import prepare
+from dualgnn_dist.build.split import Split
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError, build
 
@@ -331,6 +337,7 @@ OPTION_CHANGES = {
     "visual_dimension": 3,
     "acoustic_dimension": 3,
     "vocabulary_size": 50,
+    "textual_dimension": 4,
     "seed": 2,
 }
 
@@ -353,6 +360,7 @@ def test_every_setting_changes_the_store(make: Callable[..., Store]) -> None:
         "modalities",
         "options",
         "num_threads",
+        "backend",
         "overwrite",
     }  # the other tests' business
     assert set(PREPARE_CHANGES) | others == {field.name for field in dataclasses.fields(PrepareConfig)}
@@ -365,3 +373,76 @@ def test_a_random_split_where_there_are_no_labels(folder: Path, make: Callable[.
     with pytest.raises(UserError, match="'given' leaves no valid interaction of 108; choose another"):
         make(**section)
     assert sum(make(**section, split="random").manifest.num_interactions.values()) == 108
+
+
+LOG_OPTIONS = {"timestamp_column": "time", "rating_column": "rating", "min_rating": 2.0}
+
+
+@pytest.fixture
+def log(folder: Path) -> Path:
+    """A log in no order, in which pairs come twice, times tie, and some ratings are low."""
+    generator = np.random.default_rng(3)
+    users, items = generator.zipf(1.3, 700) % 60, generator.integers(0, 25, 700)
+    frame = {"user": users * 37 % 61, "item": items**2, "rating": generator.integers(1, 6, 700)}
+    labels = generator.choice(["train", "train", "valid", "test"], 700)
+    pl.DataFrame({**frame, "time": generator.integers(0, 40, 700), "part": labels}).write_csv(folder / "log.csv")
+    return folder / "log.csv"
+
+
+@pytest.mark.parametrize("k_core", [0, 3])
+@pytest.mark.parametrize("split", get_args(Split))
+def test_the_size_of_blocks_does_not_matter(
+    log: Path, make: Callable[..., Store], split: str, k_core: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**LOG_OPTIONS, **(OPTIONS if split == "given" else {}), "id_type": "text" if k_core else "integer"}
+    section = {"input": str(log), "options": options, "split": split, "k_core": k_core, "overwrite": True}
+    whole = make(**section)
+    assert whole.manifest.settings["left_out"]["duplicates"] > 50
+    for rows in (7, 100):
+        monkeypatch.setattr(pipeline, "BLOCK_ROWS", rows)
+        monkeypatch.setattr(columns, "BLOCK_ROWS", rows)
+        assert make(**section).manifest.fingerprint == whole.manifest.fingerprint
+
+
+# What `prepare` made when it held all interactions in memory, with the same versions of Arrow and polars.
+FORMER = {
+    ("random", 0): "9f240b8586ff458276f8466d9b5f0584",
+    ("leave_one_out", 3): "13f140e8f44f3387fbb5b66cedccc4be",
+    ("user_time", 0): "ee3203a1e3ff8ab872c2ac297c7003ec",
+    ("cold_items", 3): "3c35cfcbe0579182edbeed6a62a46ac2",
+    ("global_time", 0): "4ff13c136d40e219b946f37063ca66c3",
+    ("given", 3): "83cee20f4e1841d98fe19d5905592099",
+}
+
+
+@pytest.mark.parametrize(("split", "k_core"), FORMER)
+def test_stores_stay_what_they_were(log: Path, make: Callable[..., Store], split: str, k_core: int) -> None:
+    options = {**LOG_OPTIONS, **(OPTIONS if split == "given" else {}), "id_type": "text" if k_core else "integer"}
+    store = make(input=str(log), options=options, split=split, k_core=k_core)
+    assert store.manifest.fingerprint == FORMER[split, k_core]
+
+
+def test_scratch_is_gone_whether_prepare_ends_or_is_killed(log: Path, tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED.format(log=str(log), store=str(tmp_path / "stores" / "s")))
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    (left,) = (tmp_path / "stores").iterdir()
+    assert left.name.startswith(".s.unfinished-")
+    assert {path.name for path in left.iterdir()} == {"ids", "interactions", "graph"}  # shards, and nothing beside them
+    assert not (left / "manifest.json").exists()
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from dualgnn_dist.build import pipeline
+from dualgnn_dist.build.config import PrepareConfig
+
+def killed(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+pipeline._write_cooccurrence = killed
+options = {{"timestamp_column": "time"}}
+pipeline.prepare(PrepareConfig(format="table", input={log!r}, split="random", options=options), Path({store!r}))
+"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dualgnn_dist import progress
-from dualgnn_dist.progress import StepProgress, duration, nothing, say
+from dualgnn_dist.progress import CountProgress, StepProgress, duration, nothing, say
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_lines_come_seconds_apart_and_ask_for_the_loss_only_then(monkeypatch: py
         "epoch 1/2  step 20  loss 0.5000  12,346 interactions/s  waiting for batches 26%  at most 45 s left",
         "epoch 1/2  step 30  loss 0.5000  12,346 interactions/s  waiting for batches 26%  at most 40 s left",
     ]
+
+
+def test_counted_things_come_with_a_rate_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lines = [100.0], []
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    counted = CountProgress(lines.append, "co-occurrence", 20_000, "users")
+    for done in (0, 1000, 4000, 5000, 8000):
+        counted.at(done)
+        now[0] += 2.0
+    assert lines == ["co-occurrence  5,000 of 20,000 users  833 a second  18 s left"]
