@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import psutil
+from matplotlib import pyplot
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +25,7 @@ from dualgnn_dist.prepare import ensure_store
 from dualgnn_dist.run_folder import METRICS
 from dualgnn_dist.train import train
 
+matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results"
 _PATHS = ("data.store=", "prepare.input=", "run.output=")
 
@@ -99,6 +102,19 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
     Console(width=140).print(table)
+
+
+def bars(name: str, values: Mapping[str, float], label: str) -> None:
+    """Draws a bar a contender, on a logarithmic axis, beside the result."""
+    figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.45 * len(values)), constrained_layout=True)
+    drawn = axes.barh(list(values), list(values.values()), color=["#1b7837", *["#999999"] * (len(values) - 1)])
+    axes.bar_label(drawn, fmt="%.3g", padding=3)
+    axes.set(xscale="log", xlabel=label)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    RESULTS.mkdir(exist_ok=True)
+    figure.savefig(RESULTS / f"{name}.png", dpi=110)
+    pyplot.close(figure)
 
 
 def file(name: str, result: Mapping[str, Any]) -> None:

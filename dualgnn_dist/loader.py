@@ -106,11 +106,7 @@ class Loader:
 
     def batch(self, epoch: int, step: int) -> Batch:
         """This worker's slice of global batch `step` of `epoch`; it may be empty at the end of an epoch."""
-        total, size = len(self._interactions.users), self._config.batch_size
-        slots, indices = order.batch_slice(total, size, self._seed, epoch, step, self._world.rank, self._world.size)
-        users, positives = self._interactions.users.take(indices), self._interactions.items.take(indices)
-        negatives = self._negatives.sample(users, slots, self._config.num_negatives, self._seed, epoch, step)
-
+        users, positives, negatives = self.triples(epoch, step)
         batch_users, user_positions = np.unique(users, return_inverse=True)
         batch_items, item_positions = np.unique(np.concatenate([positives, negatives.ravel()]), return_inverse=True)
         excluded = NOTHING_EXCLUDED, NOTHING_EXCLUDED
@@ -121,9 +117,21 @@ class Loader:
             torch.from_numpy(item_positions[: len(users)]),
             torch.from_numpy(item_positions[len(users) :].reshape(negatives.shape)),
             self.neighborhood(batch_users, batch_items, key(self._seed, epoch, step, HOPS), *excluded),
-            min(size, total - step * size),
+            self.global_size(step),
         )
         return pin(made) if self._world.device.type == "cuda" else made
+
+    def triples(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Steps 1 and 2: int32 users [B], positives [B] and negatives [B, N] of this worker's slice."""
+        total, size = len(self._interactions.users), self._config.batch_size
+        slots, indices = order.batch_slice(total, size, self._seed, epoch, step, self._world.rank, self._world.size)
+        users, positives = self._interactions.users.take(indices), self._interactions.items.take(indices)
+        num_negatives = self._config.num_negatives
+        return users, positives, self._negatives.sample(users, slots, num_negatives, self._seed, epoch, step)
+
+    def global_size(self, step: int) -> int:
+        """Interactions of global batch `step` over all workers: the last one of an epoch may be short."""
+        return min(self._config.batch_size, len(self._interactions.users) - step * self._config.batch_size)
 
     def neighborhood(
         self,
