@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", type=int, default=[], help="interactions of the stores")
     parser.add_argument("--workers", action="store_true", help="1 and 2 Ray workers")
     parser.add_argument("--plan", action="store_true", help="print the model of a cluster, from the results filed")
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[128, 1024])
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[16, 128, 1024])
     parser.add_argument("--width", type=int, default=16, help="at 64, 10 M users take 23 GB of rows and moments")
     parser.add_argument("--max-item-degree", type=int, default=300)
     parser.add_argument("--gpu-speedup", type=float, default=20.0, help="assumed of one GPU over one CPU thread")
@@ -79,6 +79,7 @@ def graph_sizes(options: argparse.Namespace) -> None:
         rows += json.loads(ended.stdout.splitlines()[-1])
     for made in rows:
         first = next(other for other in rows if other["batch"] == made["batch"])
+        made["us a node"] = round(made["step ms"] * 1000 / made["nodes"], 2)
         made["step over the first"] = round(made["step ms"] / first["step ms"], 2)
     common.show(f"DualGNN, width {options.width}, fanouts 10,5, 4 co-users, 1 worker, 1 thread", rows)
     draw_sizes(rows)
