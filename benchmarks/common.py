@@ -105,11 +105,12 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def bars(name: str, values: Mapping[str, float], label: str) -> None:
-    """Draws a bar a contender, on a logarithmic axis, beside the result."""
-    figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.45 * len(values)), constrained_layout=True)
-    drawn = axes.barh(list(values), list(values.values()), color=["#1b7837", *["#999999"] * (len(values) - 1)])
-    axes.bar_label(drawn, fmt="%.3g", padding=3)
-    axes.set(xscale="log", xlabel=label)
+    """Draws a bar a contender beside the result: ours in green; on a logarithmic axis where they are far apart."""
+    is_far = max(values.values()) > 30 * min(values.values())
+    figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.4 * len(values)), constrained_layout=True)
+    colors = ["#1b7837" if contender.startswith("ours") else "#999999" for contender in values]
+    axes.bar_label(axes.barh(list(values), list(values.values()), color=colors), fmt="%.3g", padding=3)
+    axes.set(xscale="log" if is_far else "linear", xlabel=f"{label} (logarithmic)" if is_far else label)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     RESULTS.mkdir(exist_ok=True)

@@ -47,7 +47,7 @@ def main() -> None:
     rows = [row for name, vectors in data.items() for row in measure(name, *vectors, options, generator)]
     common.show(f"{options.users:,} users x {options.items:,} items, top {K}, {options.threads} threads", rows)
     bars = {f"{row['contender']}, {row['vectors']}": row["seconds"] for row in rows}
-    common.bars("ranking", bars, "seconds (log)")
+    common.bars("ranking", bars, "seconds")
     common.file("ranking", {"rows": rows, "options": vars(options) | {"run": [Path(run).name for run in options.run]}})
 
 

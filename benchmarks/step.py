@@ -59,9 +59,7 @@ def main() -> None:
     rows = [row(name, found, seconds["ours"], shown[name]) for name, found in seconds.items()]
     common.show(f"{options.interactions:,} interactions, {options.threads} threads, seconds a step", rows)
     common.show("where ours goes, ms", [{name: round(value * 1000) for name, value in stages.items()}])
-    common.bars(
-        f"step_{options.interactions}", {row["contender"]: row["step s"] for row in rows}, "seconds a step (log)"
-    )
+    common.bars(f"step_{options.interactions}", {row["contender"]: row["step s"] for row in rows}, "seconds a step")
     common.file(f"step_{options.interactions}", {"rows": rows, "stages": stages, "options": vars(options)})
 
 
