@@ -125,15 +125,21 @@ def measure(size: int, options: argparse.Namespace) -> list[dict[str, Any]]:
         rows.append({"interactions": size, "batch": batch_size, "open ms": round(opened * 1000, 2)})
         rows[-1] |= steps(trainer, 12 if batch_size > 500 else 40)
         table = sum(t.state.values.nbytes * 3 + t.state.last_step.nbytes for t in trainer.state.tables.values())
-        memory = psutil.Process().memory_full_info()
+        private = anonymous_bytes()
         rows[-1] |= {
-            "resident GiB": round(memory.rss / GIB, 2),
-            "private GiB": round(memory.uss / GIB, 2),
+            "resident GiB": round(psutil.Process().memory_info().rss / GIB, 2),
+            "private GiB": round(private / GIB, 2),
             "table GiB": round(table / GIB, 2),
-            "private beside it GiB": round((memory.uss - table) / GIB, 2),
+            "private beside it GiB": round((private - table) / GIB, 2),
         }
         del trainer
     return rows
+
+
+def anonymous_bytes() -> int:
+    """Resident memory with no file behind it: a store's mapped pages are shared by all workers of a node."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("RssAnon")).split()[1]) * 1024
 
 
 def steps(trainer: Trainer, count: int) -> dict[str, Any]:

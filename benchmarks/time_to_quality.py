@@ -21,6 +21,7 @@ from dualgnn_dist.config import load
 from dualgnn_dist.loader import Loader
 from dualgnn_dist.memory import keep_freed_memory
 from dualgnn_dist.prepare import ensure_store
+from dualgnn_dist.run_folder import RunFolder
 from dualgnn_dist.trainer import Trainer
 from dualgnn_dist.types import Batch
 from dualgnn_dist.world import World
@@ -77,6 +78,7 @@ def train(arm: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     ensure_store(config)
     trainer = Trainer(config, config.data.open(), World(num_threads=options.threads))
     trainer.train_step(trainer.loader.batch(0, 0))  # compiles the kernels
+    RunFolder.create(config.run.folder, config.to_yaml(), resume=False)
     trainer = Trainer(config, config.data.open(), World(num_threads=options.threads))
     if arm == "whole graph":
         trainer.loader = WholeGraphLoader(trainer)
