@@ -85,7 +85,7 @@ def measure(overrides: list[str], store: Path) -> dict[str, Any]:
     assert process.stdout is not None
     for line in process.stdout:
         print(line, end="", flush=True)
-        if stage := STAGE.match(line):
+        if (stage := STAGE.match(line)) and not line.rstrip().endswith(" left"):  # a stage is over, not under way
             name = stage[1] if stage[1] in STAGES else "features"
             seconds[name] += float(stage[2])
             mib[name] = max(mib[name], memory.peak())
