@@ -34,7 +34,6 @@ from dualgnn_dist.trainer import Trainer
 from dualgnn_dist.world import World
 
 GIB = 2**30
-ALLOWED_PRIVATE_GIB = 1.5  # beside table rows and their moments
 MICROLENS = {"users": 34_500_000, "items": 1_140_000, "interactions": 1_007_000_000}
 GPUS, GBITS = (8, 64, 512), (25, 400)
 
