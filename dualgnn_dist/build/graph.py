@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.csr import ShardedCSR
-
 LONG_ROW = 32  # shorter ones are sorted by insertion, which allocates nothing
 
 
@@ -35,13 +33,6 @@ def group(values: np.ndarray, keys: np.ndarray, offsets: np.ndarray, out: np.nda
 def stable_order(keys: np.ndarray, num_keys: int) -> np.ndarray:
     """int64 positions that sort int32 `keys` in [0, num_keys); equal keys keep their order."""
     return group(np.arange(len(keys)), keys, row_offsets(keys, num_keys), np.empty(len(keys), dtype=np.int64))
-
-
-def csr_from_pairs(rows: np.ndarray, columns: np.ndarray, num_rows: int, num_columns: int) -> ShardedCSR:
-    """The sparse rows of int32 pairs in any order; rows come out sorted."""
-    order = stable_order(columns, num_columns)
-    offsets = row_offsets(rows, num_rows)
-    return ShardedCSR.from_arrays(offsets, group(columns[order], rows[order], offsets, np.empty_like(columns)))
 
 
 @njit(nogil=True, cache=True)
