@@ -92,10 +92,9 @@ def rival(trainer: Trainer, exact: Representations, num_batches: int) -> tuple[f
 def represent(trainer: Trainer, users: np.ndarray, items: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Representations of one batch from its whole neighbourhood."""
     around = trainer.loader.neighborhood(users, items, 1)
-    parts = {"users": {}, "items": {}}
-    for side, table in trainer.state.tables.items():
-        parts[side] = trainer.state.parts(side, table.fetch(getattr(around.subgraph, side)).detach())
-    return trainer.state.model.represent(around, parts["users"], parts["items"])
+    graph, tables = around.subgraph, trainer.state.tables
+    rows = {side: table.fetch(getattr(graph, side)).detach() for side, table in tables.items()}
+    return trainer.state.model.represent(around, rows.get("users"), rows.get("items"))
 
 
 def make_trainer(model: str, options: argparse.Namespace) -> Trainer:

@@ -95,7 +95,7 @@ def pyg_step(trainer: Trainer) -> Callable[[Batch], Any]:
     batch = trainer.loader.batch(2, 0)
     table = state.tables["users"]
     rows = table.fetch(batch.around.subgraph.users)
-    expected = state.model(batch, state.parts("users", rows), {}).mean()
+    expected = state.model(batch, rows, None).mean()
     model.take_over(state.model, table.local_rows()[1], table.columns)
     found = model(batch, config.model.settings.regularization)
     assert torch.isclose(found, expected, rtol=1e-4), f"PyG's model computes {found}, ours {expected}"
@@ -129,8 +129,7 @@ def time_stages(trainer: Trainer, batches: Sequence[Batch]) -> dict[str, float]:
         timed("sample", trainer.loader.batch, 1, step)
         graph = batch.around.subgraph
         rows = {side: timed("fetch", table.fetch, getattr(graph, side)) for side, table in state.tables.items()}
-        parts = {side: state.parts(side, fetched) for side, fetched in rows.items()}
-        losses = timed("forward", state.model, batch, parts.get("users", {}), parts.get("items", {}))
+        losses = timed("forward", state.model, batch, rows.get("users"), rows.get("items"))
         assert state.dense_optimizer is not None
         state.dense_optimizer.zero_grad()
         timed("backward", losses.mean().backward)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dualgnn_dist import checkpoint
 from dualgnn_dist.config import RunConfig
@@ -30,11 +29,6 @@ class TrainingState:
     dense_optimizer: torch.optim.Optimizer | None
     tables: dict[str, ShardedTable]
     written_by: dict[str, str]
-
-    def parts(self, side: str, rows: Tensor) -> dict[str, Tensor]:
-        """Fetched rows [n, width] as the parts of a row, views; one split, whose gradient is written once."""
-        widths = self.tables[side].part_widths
-        return dict(zip(widths, rows.split(list(widths.values()), dim=1), strict=True))
 
     def save(self, folder: Path, world: World, progress: Mapping[str, Any]) -> None:
         """Writes a checkpoint; every worker must call it."""

@@ -138,9 +138,8 @@ class Trainer:
         """One update of everything; returns this worker's sum of losses (detached, on the device)."""
         state, world = self.state, self._world
         rows = {side: table.fetch(getattr(batch.around.subgraph, side)) for side, table in state.tables.items()}
-        parts = {side: state.parts(side, fetched) for side, fetched in rows.items()}
         with torch.autocast(world.device.type, torch.bfloat16, enabled=self._config.train.precision == "bfloat16"):
-            losses = self._wrapped(batch, parts.get("users", {}), parts.get("items", {}))
+            losses = self._wrapped(batch, rows.get("users"), rows.get("items"))
         # Workers hold unequal slices of the batch. Averaging over workers, as DDP and the tables do, gives the mean
         # over the global batch when each worker's sum is divided by the global size and multiplied by the number of
         # workers.

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from dualgnn_dist.models.fused import with_first
-from dualgnn_dist.models.layers import neighbor_sum, weighted
+from dualgnn_dist.models.layers import neighbor_sum_and_first, weighted
+from dualgnn_dist.models.split import split_rows
 from dualgnn_dist.parts import TablePart
 from dualgnn_dist.strict import UserError
 from dualgnn_dist.types import Batch, Feature, Neighborhood, Sizes, SparseRows
@@ -177,14 +177,15 @@ class Recommender(nn.Module, ABC):
         """[u, M] how users weigh the `modalities`, for people to look at; None where a model has no such weights."""
         return None
 
-    def forward(self, batch: Batch, user_rows: Rows, item_rows: Rows) -> Tensor:
+    def forward(self, batch: Batch, user_rows: Tensor | None, item_rows: Tensor | None) -> Tensor:
         """[B] loss of each interaction of the batch: the mean over the GLOBAL batch is what training minimises.
 
         An interaction makes as many triples as it has negatives, and its loss is their mean.
 
         Args:
-            user_rows: part -> [u, width] of `batch.around.subgraph.users`.
-            item_rows: part -> [i, width] of `batch.around.subgraph.items`.
+            user_rows: [u, W], the table rows of `batch.around.subgraph.users`: the `user_parts` side by side. None
+                where there are no parts.
+            item_rows: [i, W] of `batch.around.subgraph.items`.
         """
         users, items = self._propagate(batch.around, user_rows, item_rows)
         triples = batch.negatives.shape
@@ -196,37 +197,46 @@ class Recommender(nn.Module, ABC):
         )
         return losses.view(triples).mean(1)
 
-    def represent(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[Tensor, Tensor]:
+    def represent(
+        self, around: Neighborhood, user_rows: Tensor | None, item_rows: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Representations of the wanted users and items, [u, d] and [i, d]."""
         users, items = self._propagate(around, user_rows, item_rows)
         return users.representations, items.representations
 
-    def _propagate(self, around: Neighborhood, user_rows: Rows, item_rows: Rows) -> tuple[_Seeds, _Seeds]:
+    def _propagate(
+        self, around: Neighborhood, all_user_rows: Tensor | None, all_item_rows: Tensor | None
+    ) -> tuple[_Seeds, _Seeds]:
         """Layer l is of the nodes within L - l hops of the seeds; what remains are the seeds' layers."""
         graph = around.subgraph
         num_users, num_items = graph.user_reach[0], graph.item_reach[0]
-        user_rows, seed_user_rows = _with_first(user_rows, num_users)
-        item_rows, seed_item_rows = _with_first(item_rows, num_items)
-        users, seed_users = with_first(self.user_inputs(user_rows), num_users)
-        items, seed_items = with_first(self.item_inputs(item_rows, around.features), num_items)
-        user_layers, item_layers = [seed_users], [seed_items]
+        user_rows, seed_user_rows = split_rows(all_user_rows, self.user_parts, num_users)
+        item_rows, seed_item_rows = split_rows(all_item_rows, self.item_parts, num_items)
+        users, items = self.user_inputs(user_rows), self.item_inputs(item_rows, around.features)
+        user_layers, item_layers = [], []
         user_nodes = Nodes(user_rows, graph.user_degrees.to(items.dtype))
         item_nodes = Nodes(item_rows, graph.item_degrees.to(items.dtype))
         user_weight, item_weight = (self.source_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
         user_target, item_target = (self.target_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
         for index, hop in enumerate(reversed(graph.hops), start=1):
-            to_users = neighbor_sum(_estimate(hop.to_users, hop.user_scale, item_weight, user_target), items)
-            to_items = neighbor_sum(_estimate(hop.to_items, hop.item_scale, user_weight, item_target), users)
-            u, i = len(to_users), len(to_items)
-            users, seed_users = with_first(self.layer(index, users[:u], to_users, user_nodes.first(u)), num_users)
-            items, seed_items = with_first(self.layer(index, items[:i], to_items, item_nodes.first(i)), num_items)
+            u, i = hop.to_users.shape[0], hop.to_items.shape[0]
+            from_items = _estimate(hop.to_users, hop.user_scale, item_weight, user_target)
+            from_users = _estimate(hop.to_items, hop.item_scale, user_weight, item_target)
+            to_users, items, seed_items = neighbor_sum_and_first(from_items, items, i, num_items)
+            to_items, users, seed_users = neighbor_sum_and_first(from_users, users, u, num_users)
             user_layers.append(seed_users)
             item_layers.append(seed_items)
-        user_vectors = self.readout_users(user_layers, seed_user_rows)
+            users = self.layer(index, users, to_users, user_nodes.first(u))
+            items = self.layer(index, items, to_items, item_nodes.first(i))
+        user_vectors = self.readout_users([*user_layers, users], seed_user_rows)
         if around.co_users is not None:
-            user_vectors = user_vectors[: around.co_users.shape[0]] + neighbor_sum(around.co_users, user_vectors)
-        item_vectors = self.readout_items(item_layers, seed_item_rows)
-        return _Seeds(user_vectors, user_layers, seed_user_rows), _Seeds(item_vectors, item_layers, seed_item_rows)
+            total, wanted = neighbor_sum_and_first(around.co_users, user_vectors, around.co_users.shape[0])
+            user_vectors = wanted + total
+        item_vectors = self.readout_items([*item_layers, items], seed_item_rows)
+        return (
+            _Seeds(user_vectors, [*user_layers, users], seed_user_rows),
+            _Seeds(item_vectors, [*item_layers, items], seed_item_rows),
+        )
 
 
 class _Seeds(NamedTuple):
@@ -241,8 +251,3 @@ def _estimate(edges: SparseRows, scale: Tensor, source_weight: Tensor, target_we
     """The drawn edges, weighted so that their sum estimates that over all: true degrees, times degree / drawn."""
     num_targets, num_sources = edges.shape
     return weighted(edges, source_weight[:num_sources], target_weight[:num_targets] * scale)
-
-
-def _with_first(rows: Rows, count: int) -> tuple[Rows, Rows]:
-    pairs = {name: with_first(values, count) for name, values in rows.items()}
-    return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}

@@ -22,8 +22,17 @@ def neighbor_sum(rows: SparseRows, x: Tensor) -> Tensor:
     Returns:
         [T, D], in x's dtype; float32 where that is half precision.
     """
+    return neighbor_sum_and_first(rows, x)[0]
+
+
+def neighbor_sum_and_first(rows: SparseRows, x: Tensor, *counts: int) -> tuple[Tensor, ...]:
+    """`A x`, and `x[:count]` for each of `counts`.
+
+    The gradient of a slice would be a tensor as large as x, zeros but for a few rows; here it is added to that of the
+    sum, which is new memory anyway.
+    """
     with torch.autocast(x.device.type, enabled=False):  # no sparse product in half precision on every device
-        return _NeighborSum.apply(x.float() if x.dtype in (torch.bfloat16, torch.float16) else x, rows)
+        return _NeighborSum.apply(x.float() if x.dtype in (torch.bfloat16, torch.float16) else x, rows, counts)
 
 
 def weighted(rows: SparseRows, source_weight: Tensor, target_weight: Tensor) -> SparseRows:
@@ -47,16 +56,25 @@ class _NeighborSum(torch.autograd.Function):
     """One sparse product forward, one with the transpose backward; nothing of size E x D is ever made."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: SparseRows) -> Tensor:
-        ctx.rows = rows
-        return _product(rows.offsets, rows.sources, rows.values, rows.shape, x)
+    def forward(ctx: Any, x: Tensor, rows: SparseRows, counts: tuple[int, ...]) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        ctx.rows, ctx.shape = rows, x.shape
+        return _product(rows.offsets, rows.sources, rows.values, rows.shape, x), *(x[:count] for count in counts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, of_sum: Tensor | None, *of_first: Tensor | None) -> tuple[Tensor | None, None, None]:
         rows: SparseRows = ctx.rows
-        shape = rows.shape[::-1]
-        gradient = gradient.contiguous()
-        return _product(rows.transposed_offsets, rows.transposed_targets, rows.transposed_values, shape, gradient), None
+        used = [gradient for gradient in of_first if gradient is not None]
+        if of_sum is not None:
+            transposed = rows.transposed_offsets, rows.transposed_targets, rows.transposed_values, rows.shape[::-1]
+            total = _product(*transposed, of_sum.contiguous())
+        elif used:
+            total = used[0].new_zeros(ctx.shape)
+        else:
+            return None, None, None
+        for gradient in used:
+            total[: len(gradient)] += gradient
+        return total, None, None
 
 
 def _product(offsets: Tensor, sources: Tensor, values: Tensor | None, shape: tuple[int, int], x: Tensor) -> Tensor:

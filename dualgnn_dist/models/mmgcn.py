@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dualgnn_dist.models.contract import ModelConfig, Nodes, Picked, Recommender, Rows
-from dualgnn_dist.models.fused import unit_vectors
 from dualgnn_dist.models.layers import Content
 from dualgnn_dist.models.losses import bpr_of, squared_norm
+from dualgnn_dist.models.unit_vectors import unit_vectors
 from dualgnn_dist.parts import TablePart, xavier_normal
 from dualgnn_dist.types import Feature, Modality, Sizes
 

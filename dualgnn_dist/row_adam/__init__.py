@@ -15,6 +15,7 @@ import torch
 from dualgnn_dist.row_adam import kernels, operations
 from dualgnn_dist.row_adam.config import RowAdamConfig, RowState
 from dualgnn_dist.row_adam.missed_steps import missed_steps
+from dualgnn_dist.threads import in_threads
 
 __all__ = ["RowAdamConfig", "RowState", "read_rows", "update_rows"]
 
@@ -46,7 +47,7 @@ def read_rows(
     if not state.has_kernels:
         return operations.read_rows(state, rows, step, config, out, places)
     _check(rows, state)
-    kernels.in_threads(
+    in_threads(
         kernels.read,
         len(rows),
         num_threads,
@@ -86,7 +87,7 @@ def update_rows(
         return operations.update_rows(state, rows, gradients, sources, step, config, scale)
     _check(rows, state)
     scalars = (config.learning_rate, 1 - config.beta1, config.beta2, 1 - config.beta2, *config.step_size(step), scale)
-    kernels.in_threads(
+    in_threads(
         kernels.update,
         len(rows),
         num_threads,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,8 +10,6 @@ import torch
 from numba import njit
 
 from dualgnn_dist.row_adam.missed_steps import entry_of
-
-_MIN_ROWS_PER_THREAD = 2048  # below this, handing rows to another thread costs more than it saves
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -117,19 +111,3 @@ def _add_up(rows: np.ndarray, gradients: Any, sources: np.ndarray, position: int
 def arrays(tensors: Any) -> Any:
     """A named tuple of CPU tensors as the kernels read it: arrays on the same memory."""
     return type(tensors)(*(field.numpy() if isinstance(field, torch.Tensor) else field for field in tensors))
-
-
-@functools.cache
-def _pool(num_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_threads, thread_name_prefix="row_adam")
-
-
-def in_threads(kernel: Callable[..., None], num_rows: int, num_threads: int, *arguments: Any) -> None:
-    """Runs `kernel(*arguments, start, stop)` over ranges of rows; no two ranges write the same row."""
-    num_ranges = max(1, min(num_threads, num_rows // _MIN_ROWS_PER_THREAD))
-    if num_ranges == 1:
-        return kernel(*arguments, 0, num_rows)
-    bounds = np.linspace(0, num_rows, num_ranges + 1).astype(np.int64).tolist()
-    work = [_pool(num_threads).submit(kernel, *arguments, *bound) for bound in itertools.pairwise(bounds)]
-    for future in work:
-        future.result()

@@ -62,8 +62,8 @@ def steps(trainer: Trainer, number: int) -> list[float]:
 def losses_of(trainer: Trainer, batch: Batch) -> torch.Tensor:
     """[B], with gradients to tables and weights."""
     state, graph = trainer.state, batch.around.subgraph
-    rows = {side: state.parts(side, table.fetch(getattr(graph, side))) for side, table in state.tables.items()}
-    return state.model(batch, rows.get("users", {}), rows.get("items", {}))
+    rows = {side: table.fetch(getattr(graph, side)) for side, table in state.tables.items()}
+    return state.model(batch, rows.get("users"), rows.get("items"))
 
 
 def assert_same_value(one: Any, other: Any) -> None:
@@ -179,12 +179,9 @@ def test_float64_runs_through(name: str, demo_store: Store, configure: Configure
     trainer = Trainer(configure(name, demo_store), demo_store, World())
     batch = to_dtype(trainer.loader.batch(0, 0), torch.float64)
     model = copy.deepcopy(trainer.state.model).double()
-    rows = [
-        {part: values.double() for part, values in trainer.state.parts(side, table.fetch(nodes)).items()}
-        for side, table in trainer.state.tables.items()
-        for nodes in [getattr(batch.around.subgraph, side)]
-    ]
-    losses = model(batch, rows[0], rows[1] if len(rows) > 1 else {})
+    graph = batch.around.subgraph
+    rows = {side: table.fetch(getattr(graph, side)).double() for side, table in trainer.state.tables.items()}
+    losses = model(batch, rows.get("users"), rows.get("items"))
     assert losses.dtype == torch.float64 and losses.isfinite().all()
 
 
@@ -221,10 +218,8 @@ def test_isolated_nodes_have_finite_representations(name: str, checkerboard: Sto
     config = configure(name, checkerboard)
     state = make_state(config, checkerboard, World())
     around = Loader(checkerboard, state.model, config.sampler, 1, World()).neighborhood(users, items, key(1, 0, 0, 0))
-    rows = {
-        side: state.parts(side, table.fetch(getattr(around.subgraph, side))) for side, table in state.tables.items()
-    }
-    found = state.model.represent(around, rows.get("users", {}), rows.get("items", {}))
+    rows = {side: table.fetch(getattr(around.subgraph, side)) for side, table in state.tables.items()}
+    found = state.model.represent(around, rows.get("users"), rows.get("items"))
     for vectors in found:
         assert vectors.shape[0] == 1 and vectors.isfinite().all()
         vectors.sum().backward(retain_graph=True)

@@ -63,7 +63,7 @@ def test_full_fanout_equals_the_dense_reference(
     tables = {side: _table(parts) for side, parts in _parts(model, demo_store).items()}
     for step in range(2):
         batch = to_dtype(loader.batch(0, step), torch.float64)
-        rows = [{part: values[nodes.long()] for part, values in tables[side].items()} for side, nodes in _nodes(batch)]
+        rows = [side_by_side(tables[side], nodes.long()) for side, nodes in _nodes(batch)]
         ours = model(batch, *rows)
         reference = dense_losses(model, demo_store, represent, tables, batch)
         torch.testing.assert_close(ours, reference, rtol=1e-6, atol=1e-7)
@@ -89,6 +89,11 @@ def test_an_exclusion_changes_the_graph_by_the_positive_edges_alone(demo_store: 
     seeds = {int(user) for user in users[: batch.around.subgraph.user_reach[0]]}
     all_edges = {(user, int(item)) for user in seeds for item in demo_store.user_item.row(user)}
     assert pairs == all_edges - positives
+
+
+def side_by_side(parts: dict[str, Tensor], nodes: Tensor) -> Tensor | None:
+    """Table rows as a model gets them, [n, W]."""
+    return torch.cat([values[nodes] for values in parts.values()], dim=1) if parts else None
 
 
 def dense_losses(model: Recommender, store: Store, represent: Reference, tables: dict, batch: Batch) -> Tensor:

@@ -68,7 +68,7 @@ def _represent(model, store: Store, tables: dict, config: SamplerConfig, seed: i
     users, items = np.arange(0, 60, 3, dtype=np.int32), np.arange(0, 45, 3, dtype=np.int32)
     around = Loader(store, model, config, 0, World()).neighborhood(users, items, key(seed, 0, 0, 0))
     rows = [
-        {part: values[nodes.long()] for part, values in tables[side].items()}
+        torch.cat([values[nodes.long()] for values in tables[side].values()], dim=1) if tables[side] else None
         for side, nodes in (("users", around.subgraph.users), ("items", around.subgraph.items))
     ]
     with torch.no_grad():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from dualgnn_dist.models.fused import unit_vectors, with_first
-from dualgnn_dist.models.layers import neighbor_sum, weighted
+from dualgnn_dist.models.layers import neighbor_sum, neighbor_sum_and_first, weighted
+from dualgnn_dist.models.split import split_rows
+from dualgnn_dist.models.unit_vectors import unit_vectors
+from dualgnn_dist.parts import Normal, TablePart
 from dualgnn_dist.sampling.transpose import sparse_rows
 
 seeds = st.integers(0, 2**31)
@@ -51,19 +54,60 @@ def test_half_precision_becomes_float32() -> None:
     assert part.grad is not None and part.grad.dtype == torch.bfloat16
 
 
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(0, 6), num_parts=st.integers(1, 3), width=st.integers(1, 20), seed=seeds)
+def test_the_kernels_equal_the_operations(n: int, num_parts: int, width: int, seed: int) -> None:
+    """On columns of a wider matrix, as table rows are, and with a row of zeros."""
+    rows = grown((n, num_parts * width + 1), seed).detach()
+    rows[:1] = 0.0
+    direction = grown((n, num_parts * width), seed + 1).detach()
+
+    def values_and_gradient(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = rows.to(dtype, copy=True).requires_grad_()
+        found = unit_vectors(leaf[:, 1:].split(width, dim=1))
+        return found, torch.autograd.grad(found, leaf, direction.to(dtype))[0]
+
+    torch.testing.assert_close(
+        values_and_gradient(torch.float32), values_and_gradient(torch.float64), check_dtype=False
+    )
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 5])
 @pytest.mark.parametrize(("reads_all", "reads_first"), [(True, True), (True, False), (False, True)])
-def test_the_first_rows_and_all_rows(count: int, reads_all: bool, reads_first: bool) -> None:
-    x = grown((5, 2), 1)
-    weights = grown((5, 2), 2).detach()
+def test_the_parts_of_all_rows_and_of_the_first(count: int, reads_all: bool, reads_first: bool) -> None:
+    x, weights = grown((5, 5), 1), grown((5, 5), 2).detach()
+    parts = {"wide": TablePart(3, Normal(1.0)), "narrow": TablePart(2, Normal(1.0))}
 
-    def loss(whole: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-        return reads_all * (whole * weights).sum() + reads_first * (first.square() * weights[:count]).sum()
+    def loss(whole: dict[str, torch.Tensor], first: dict[str, torch.Tensor]) -> torch.Tensor:
+        of_whole = (whole["wide"] * weights[:, :3]).sum()  # nobody reads the narrow part of all rows
+        of_first = (torch.cat(list(first.values()), 1).square() * weights[:count]).sum()
+        return reads_all * of_whole + reads_first * of_first
 
-    whole, first = with_first(x, count)
-    assert torch.equal(whole, x) and torch.equal(first, x[:count])
+    whole, first = split_rows(x, parts, count)
+    plain = {"wide": x[:, :3], "narrow": x[:, 3:]}
+    for name in parts:
+        assert torch.equal(whole[name], plain[name]) and torch.equal(first[name], plain[name][:count])
     (found,) = torch.autograd.grad(loss(whole, first), x)
-    (expected,) = torch.autograd.grad(loss(x, x[:count]), x)
+    (expected,) = torch.autograd.grad(loss(plain, {name: values[:count] for name, values in plain.items()}), x)
+    torch.testing.assert_close(found, expected)
+
+
+def test_no_rows_have_no_parts() -> None:
+    assert split_rows(None, {}, 3) == ({}, {})
+
+
+@pytest.mark.parametrize(("reads_sum", "reads_first"), [(True, True), (True, False), (False, True)])
+def test_a_sum_and_the_first_rows(reads_sum: bool, reads_first: bool) -> None:
+    rows = sparse_rows(np.array([0, 2, 3], np.int32), np.array([0, 4, 1], np.int32), 5)
+    dense = torch.zeros(2, 5, dtype=torch.float64)
+    dense[0, 0] = dense[0, 4] = dense[1, 1] = 1.0
+    x = grown((5, 2), 1)
+
+    def loss(total: torch.Tensor, near: torch.Tensor, nearer: torch.Tensor) -> torch.Tensor:
+        return reads_sum * total.square().sum() + reads_first * (near.pow(3).sum() + nearer.square().sum())
+
+    (found,) = torch.autograd.grad(loss(*neighbor_sum_and_first(rows, x, 3, 1)), x)
+    (expected,) = torch.autograd.grad(loss(dense @ x, x[:3], x[:1]), x)
     torch.testing.assert_close(found, expected)
 
 
