@@ -21,7 +21,7 @@ from dualgnn_dist.hash import HOPS, key
 from dualgnn_dist.models import Recommender
 from dualgnn_dist.sampling import order
 from dualgnn_dist.sampling.co_users import CoUserRows, sample_co_users
-from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
+from dualgnn_dist.sampling.draw import ALL, NOTHING_EXCLUDED, Excluded
 from dualgnn_dist.sampling.negatives import NegativeSampler, popularity_weights
 from dualgnn_dist.sampling.neighbors import Backend, NeighborSampler, Seeds, parse_fanouts
 from dualgnn_dist.sampling.transpose import sparse_rows
@@ -39,6 +39,7 @@ class SamplerConfig:
         batch_size: interactions of a step over ALL workers; the training does not depend on their number.
         fanouts: neighbours drawn at hop 1, 2, ..; the last repeats where a model has more hops. `all` is exact.
         co_users: co-users drawn for each user of a batch, or `all` that the model reads.
+        co_user_fanout: drawn at hop 1 of a co-user that is not itself a user of the batch; null: as of other users.
         backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
         threads: that make batches ahead, for each worker.
         prefetch: batches that may wait, for each worker.
@@ -51,6 +52,7 @@ class SamplerConfig:
     batch_size: int = 2048
     fanouts: tuple[int, ...] | Literal["all"] = (10, 5)
     co_users: int | Literal["all"] = 4
+    co_user_fanout: int | None = None
     backend: Backend = "auto"
     threads: int = 1
     prefetch: int = 4
@@ -66,6 +68,8 @@ class SamplerConfig:
             raise ValueError(f"fanouts must be numbers of at least 1, or 'all', not {self.fanouts!r}")
         if self.co_users != "all" and self.co_users < 1:
             raise ValueError("co_users must be at least 1, or 'all'; model.max_co_users=0 leaves co-users out")
+        if self.co_user_fanout is not None and self.co_user_fanout < 1:
+            raise ValueError("co_user_fanout must be at least 1, or null: as other users")
 
 
 class Loader:
@@ -116,7 +120,13 @@ class Loader:
             torch.from_numpy(user_positions),
             torch.from_numpy(item_positions[: len(users)]),
             torch.from_numpy(item_positions[len(users) :].reshape(negatives.shape)),
-            self.neighborhood(batch_users, batch_items, key(self._seed, epoch, step, HOPS), *excluded),
+            self.neighborhood(
+                batch_users,
+                batch_items,
+                key(self._seed, epoch, step, HOPS),
+                *excluded,
+                all_users=self._all_users(epoch, step),
+            ),
             self.global_size(step),
         )
         return pin(made) if self._world.device.type == "cuda" else made
@@ -140,13 +150,40 @@ class Loader:
         step_key: int,
         excluded_users: Excluded = NOTHING_EXCLUDED,
         excluded_items: Excluded = NOTHING_EXCLUDED,
+        all_users: np.ndarray | None = None,
     ) -> Neighborhood:
-        """Steps 3 to 5 for distinct ascending int32 `users` and `items`: a pure function of them and the step's key."""
+        """Steps 3 to 5 for distinct ascending int32 `users` and `items`: a pure function of them and the step's key.
+
+        Args:
+            all_users: int32, those that draw all their fanout even where they are co-users; `users` by default.
+        """
         co_rows = self._draw_co_users(users, step_key, excluded_users)
-        seeds = users if co_rows is None else np.concatenate([users, np.setdiff1d(co_rows.neighbors, users)])
-        subgraph = self._sampler.sample(Seeds(seeds, items, excluded_users, excluded_items), step_key)
+        seeds, num_light = self._seed_users(users, co_rows, users if all_users is None else all_users)
+        light_fanout = self._config.co_user_fanout or ALL
+        subgraph = self._sampler.sample(
+            Seeds(seeds, items, excluded_users, excluded_items, num_light, light_fanout), step_key
+        )
         co_users = None if co_rows is None else _co_user_matrix(co_rows, seeds)
         return Neighborhood(subgraph, co_users, gather_features(self._features, subgraph.items.numpy()))
+
+    def _all_users(self, epoch: int, step: int) -> np.ndarray | None:
+        """int32, the users of the GLOBAL batch, where that matters: a user must draw alike on every worker."""
+        if self._world.size == 1 or self._co_users is None or self._config.co_user_fanout is None:
+            return None
+        total, size = len(self._interactions.users), self._config.batch_size
+        return self._interactions.users.take(order.batch_slice(total, size, self._seed, epoch, step, 0, 1)[1])
+
+    def _seed_users(
+        self, users: np.ndarray, co_rows: CoUserRows | None, all_users: np.ndarray
+    ) -> tuple[np.ndarray, int]:
+        """`users`, then their co-users; and how many of the last ones draw the fanout of a co-user."""
+        if co_rows is None:
+            return users, 0
+        others = np.setdiff1d(co_rows.neighbors, users)
+        if self._config.co_user_fanout is None:
+            return np.concatenate([users, others]), 0
+        is_light = np.isin(others, all_users, invert=True)
+        return np.concatenate([users, others[~is_light], others[is_light]]), int(is_light.sum())
 
     def _draw_co_users(self, users: np.ndarray, step_key: int, excluded: Excluded) -> CoUserRows | None:
         if self._co_users is None:

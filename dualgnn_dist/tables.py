@@ -125,14 +125,17 @@ class ShardedTable:
         torch.index_select(gradient, 0, places[own:], out=sent)
         received = last.route.send_back(sent, out=self._memory.take("receive", len(last.rows) - own, device))
         # What this worker has itself and then what the others sent, equal rows side by side: the same sum every time.
-        sources = torch.cat([places[:own], len(gradient) + torch.arange(len(received), device=device)])
-        rows, order = torch.sort(last.rows, stable=True)
+        rows, sources = last.rows, places[:own]
+        if len(received):
+            rows, order = torch.sort(rows, stable=True)
+            sources = torch.cat([sources, len(gradient) + torch.arange(len(received), device=device)])
+            sources = sources[order.to(device)]
         self.step += 1
         update_rows(
             self.state,
             rows,
             (gradient.to(self.storage_device), received.to(self.storage_device)),
-            sources.to(self.storage_device)[order],
+            sources.to(self.storage_device),
             self.step,
             self.optimizer,
             self.world.num_threads,

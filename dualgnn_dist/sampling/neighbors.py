@@ -52,12 +52,15 @@ class Seeds:
         users: int32 [u], items: int32 [i].
         excluded_users: edges to leave out of the draws of the first users, or nothing.
         excluded_items: the same for the first items.
+        num_light_users: so many of the last users draw `light_fanout` at the first hop.
     """
 
     users: np.ndarray
     items: np.ndarray
     excluded_users: Excluded = NOTHING_EXCLUDED
     excluded_items: Excluded = NOTHING_EXCLUDED
+    num_light_users: int = 0
+    light_fanout: int = ALL
 
 
 class NeighborSampler:
@@ -86,7 +89,8 @@ class NeighborSampler:
         drawn = []
         try:
             for hop, fanout in enumerate(self._fanouts):
-                to_users = self._draw("users", users.nodes, fanout, user_key, hop, seeds.excluded_users)
+                light = (seeds.num_light_users, seeds.light_fanout) if hop == 0 else (0, ALL)
+                to_users = self._draw_users(users.nodes, fanout, user_key, hop, seeds.excluded_users, *light)
                 to_items = self._draw("items", items.nodes, fanout, item_key, hop, seeds.excluded_items)
                 sources_of_users = items.reach(to_users.neighbors)
                 sources_of_items = users.reach(to_items.neighbors)
@@ -95,6 +99,21 @@ class NeighborSampler:
             users.forget()
             items.forget()
         return users, items, drawn
+
+    def _draw_users(
+        self, users: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded, num_light: int, light_fanout: int
+    ) -> Drawn:
+        """`light_fanout` for the last `num_light` of them, `fanout` for the others."""
+        num_full = len(users) - num_light
+        full = self._draw("users", users[:num_full], fanout, key, hop, excluded)
+        if num_light == 0:
+            return full
+        light = self._draw("users", users[num_full:], light_fanout, key, hop)
+        return Drawn(
+            np.concatenate([full.offsets, full.offsets[-1] + light.offsets[1:]]),
+            np.concatenate([full.neighbors, light.neighbors]),
+            np.concatenate([full.scale, light.scale]),
+        )
 
     def _assemble(self, users: _Reached, items: _Reached, drawn: list) -> Subgraph:
         hops = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -284,6 +285,27 @@ def test_the_subgraph_is_that_of_plain_loops(data: st.DataObject) -> None:
             assert transposed_entries(matrix) == sorted(pairs, key=lambda pair: (pair[1], pair[0]))
         assert hop.user_scale.tolist() == hops[h][0].scale.tolist()
         assert hop.item_scale.tolist() == hops[h][1].scale.tolist()
+
+
+def test_light_users_draw_a_fanout_of_their_own_at_the_first_hop() -> None:
+    user_item, item_user = graphs()
+    sampler = NeighborSampler(user_item, item_user, (4, 3), "numba")
+    full = sampler.sample(SEEDS, 3)
+    light = sampler.sample(replace(SEEDS, num_light_users=2, light_fanout=2), 3)
+    degrees = user_item.degrees(SEEDS.users)
+    assert (degrees[2:] > 2).any(), "nothing was left out"
+    drawn = light.hops[0].to_users.offsets.diff().numpy()
+    np.testing.assert_array_equal(drawn, [*np.minimum(degrees[:2], 4), *np.minimum(degrees[2:], 2)])
+    np.testing.assert_allclose(light.hops[0].user_scale * drawn, degrees)
+    rows = [
+        [graph.items[source].item() for source in graph.hops[0].to_users.sources[: drawn[:2].sum()]]
+        for graph in (full, light)
+    ]
+    assert rows[0] == rows[1], "the others draw what they would have drawn"
+    drawn_later = light.hops[1].to_users.offsets.diff().numpy()
+    np.testing.assert_array_equal(
+        drawn_later, np.minimum(user_item.degrees(light.users.numpy()[: len(drawn_later)]), 3)
+    )
 
 
 def test_a_transpose_carries_its_values() -> None:

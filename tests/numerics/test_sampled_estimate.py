@@ -22,22 +22,25 @@ SAMPLED = SamplerConfig(fanouts=(3, 2), co_users=3)
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
+    ("name", "settings", "sampler"),
     [
-        ("lightgcn", {"num_layers": 2}),
-        ("lightgcn", {"num_layers": 3}),  # walks return: a draw that served two layers would show here
-        ("lr_gccf", {"num_layers": 3}),
-        ("dualgnn", {"neighbor_weighting": "count"}),
-        ("dualgnn", {"neighbor_weighting": "softmax", "fusion": "mean"}),
+        ("lightgcn", {"num_layers": 2}, SAMPLED),
+        ("lightgcn", {"num_layers": 3}, SAMPLED),  # walks return: a draw that served two layers would show here
+        ("lr_gccf", {"num_layers": 3}, SAMPLED),
+        ("dualgnn", {"neighbor_weighting": "count"}, SAMPLED),
+        ("dualgnn", {"neighbor_weighting": "softmax", "fusion": "mean"}, SAMPLED),
+        ("dualgnn", {"neighbor_weighting": "softmax"}, replace(SAMPLED, co_user_fanout=1)),
     ],
 )
-def test_mean_over_samples_meets_the_exact_representation(name: str, settings: dict, demo_store: Store) -> None:
+def test_mean_over_samples_meets_the_exact_representation(
+    name: str, settings: dict, sampler: SamplerConfig, demo_store: Store
+) -> None:
     torch.manual_seed(0)
     model = MODELS[name](MODELS[name].Config(width=4, **settings), sizes_of(demo_store, None))
     tables = _tables(model, demo_store)
     exact_users, exact_items = _represent(model, demo_store, tables, replace(SAMPLED, fanouts="all", co_users="all"), 0)
     users, items = zip(
-        *(_represent(model, demo_store, tables, SAMPLED, seed) for seed in range(NUM_SAMPLES)), strict=True
+        *(_represent(model, demo_store, tables, sampler, seed) for seed in range(NUM_SAMPLES)), strict=True
     )
     for samples, exact in ((torch.stack(users), exact_users), (torch.stack(items), exact_items)):
         error = samples.std(0) / NUM_SAMPLES**0.5
