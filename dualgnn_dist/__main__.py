@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from dualgnn_dist import compare, evaluate, explain, prepare, train
+from dualgnn_dist import compare, evaluate, explain, prepare, train, tune
 from dualgnn_dist.strict import UserError, nearest, run_program
 
 VERBS = {
     "prepare": (prepare.main, "raw data -> an Arrow store"),
     "train": (train.main, "a config -> a trained model and its test metrics"),
+    "tune": (tune.main, "a search space -> trials on a Ray cluster, the best run and its test metrics"),
     "evaluate": (evaluate.main, "a finished run -> its metrics again, on any number of workers"),
     "compare": (compare.main, "finished runs -> means over seeds, paired tests, a table and a picture"),
     "explain": (explain.main, "a finished run -> its modality weights by community, a user's co-users"),

@@ -5,7 +5,8 @@
              <table>-00000-of-00002.pt          one worker's rows of a table with their moments
 
 All workers write into a temporary sibling of the folder, which rank 0 renames when everything is there. So the folder
-must lie on storage that every worker sees. Row r of a table in W shards is row `r // W` of shard `r % W`.
+must lie on storage that every worker sees, or a `Mirror` must bring the shards together. Row r of a table in W shards
+is row `r // W` of shard `r % W`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dualgnn_dist.tables import ShardedTable
 from dualgnn_dist.world import World
 
 FORMAT_VERSION = 1
-_MANIFEST = "checkpoint.json"
+MANIFEST = "checkpoint.json"
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,16 @@ def save(
     Returns:
         `folder`.
     """
-    partial = folder.with_name(folder.name + ".partial")
+    written = partial(folder)
     if world.is_main:
-        remove(partial)
-        partial.mkdir(parents=True)
+        remove(written)
     world.barrier()
+    written.mkdir(parents=True, exist_ok=True)  # by every worker: a run kept at a URL has a folder a node
     for name, table in tables.items():
-        write_shard(partial, name, world.rank, world.size, table.state_dict())
+        write_shard(written, name, world.rank, world.size, table.state_dict())
     world.barrier()
     if world.is_main:
-        _write_tensors(partial / "dense.pt", {"dense": dense, "dense_optimizer": dense_optimizer})
+        _write_tensors(written / "dense.pt", {"dense": dense, "dense_optimizer": dense_optimizer})
         manifest = {
             "format_version": FORMAT_VERSION,
             "num_shards": world.size,
@@ -78,8 +79,8 @@ def save(
             "tables": {name: _describe_table(table) for name, table in tables.items()},
             "progress": progress,
         }
-        _write_manifest(partial, manifest)
-        _put_in_place(partial, folder)
+        _write_manifest(written, manifest)
+        _put_in_place(written, folder)
     world.barrier()
     return folder
 
@@ -116,12 +117,12 @@ def describe(folder: Path) -> dict[str, Any]:
         UserError: no complete checkpoint there, or one of another format version.
     """
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text())
     except FileNotFoundError:
         if not folder.exists():
             raise UserError(f"there is no checkpoint at {folder}") from None
         raise UserError(
-            f"{folder} holds no complete checkpoint: {_MANIFEST}, which is written last, is missing. "
+            f"{folder} holds no complete checkpoint: {MANIFEST}, which is written last, is missing. "
             "Delete the folder and take an earlier checkpoint"
         ) from None
     if manifest["format_version"] != FORMAT_VERSION:
@@ -146,9 +147,14 @@ def check_written_by(folder: Path, wanted: Mapping[str, str]) -> None:
             )
 
 
+def partial(folder: Path) -> Path:
+    """Where the workers write the checkpoint `folder` before it is whole."""
+    return folder.with_name(folder.name + ".partial")
+
+
 def exists(folder: Path) -> bool:
     """Whether a complete checkpoint is there."""
-    return (folder / _MANIFEST).is_file()
+    return (folder / MANIFEST).is_file()
 
 
 def remove(folder: Path) -> None:
@@ -156,7 +162,7 @@ def remove(folder: Path) -> None:
 
     The manifest goes first, so that a deletion cut short does not leave half a checkpoint that looks whole.
     """
-    (folder / _MANIFEST).unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     if folder.exists():
         shutil.rmtree(folder)
 
@@ -216,19 +222,19 @@ def _read_tensors(path: Path, device: torch.device | str = "cpu") -> Any:
 
 
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    with (folder / _MANIFEST).open("w") as file:
+    with (folder / MANIFEST).open("w") as file:
         json.dump(manifest, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Renames `partial` to `folder`. One that is not empty cannot be renamed over: the old one steps aside first."""
+def _put_in_place(written: Path, folder: Path) -> None:
+    """Renames `written` to `folder`. One that is not empty cannot be renamed over: the old one steps aside first."""
     old = folder.with_name(folder.name + ".old")
     remove(old)
     if folder.exists():
         folder.rename(old)
-    partial.rename(folder)
+    written.rename(folder)
     remove(old)
 
 

@@ -6,6 +6,7 @@ model's name alone decides.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from typing import Any
 import yaml
 
 from dualgnn_dist.build.config import PrepareConfig
+from dualgnn_dist.home import home
 from dualgnn_dist.loader import SamplerConfig
 from dualgnn_dist.metrics import metric_keys
 from dualgnn_dist.models import MODELS
+from dualgnn_dist.remote import is_url
 from dualgnn_dist.sections import (
     CheckpointConfig,
     DataConfig,
@@ -57,8 +60,9 @@ class RunConfig:
 
     def with_absolute_paths(self) -> RunConfig:
         """The same run with paths that hold on workers, whose working directories are their own."""
-        data = dataclasses.replace(self.data, store=str(Path(self.data.store).absolute()))
-        run = dataclasses.replace(self.run, output=str(Path(self.run.output).absolute()))
+        cache = None if self.data.cache is None else str(Path(self.data.cache).expanduser().absolute())
+        data = dataclasses.replace(self.data, store=_absolute(self.data.store), cache=cache)
+        run = dataclasses.replace(self.run, output=_absolute(self.run.output))
         return dataclasses.replace(self, data=data, run=run)
 
     def to_yaml(self) -> str:
@@ -68,18 +72,32 @@ class RunConfig:
         return yaml.safe_dump(values, sort_keys=False)
 
 
+def _absolute(path: str) -> str:
+    """A path that holds in any working directory; URLs do."""
+    return path if is_url(path) else str(home() / path)
+
+
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The run that a YAML file and `section.key=value` overrides describe.
 
     Raises:
         UserError: the file is missing or no YAML; a key is unknown, missing or of the wrong type.
     """
-    values = read_values(path, overrides)
+    return from_values(read_values(path, overrides), Path(path).stem)
+
+
+def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
+    """The run of the sections that `read_values` gives; without a name of its own it is named after `stem`, its model and its seed.
+
+    Raises:
+        UserError: a key is unknown, missing or of the wrong type.
+    """
+    values = dict(sections)
     name = values["model"]["name"]
     _check_sections(values)
     run = values.get("run") or {}
     if isinstance(run, Mapping) and run.get("name") is None:  # another model or seed alone is a run of its own
-        run = {**run, "name": f"{Path(path).stem}_{name}_s{run.get('seed', RunSection.seed)}"}
+        run = {**run, "name": f"{stem}_{name}_s{run.get('seed', RunSection.seed)}"}
     values["run"] = run
     model = {key: value for key, value in values.pop("model").items() if key != "name"}
     built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
@@ -99,7 +117,12 @@ def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
     The file's `for_model` maps a model's name to values that go with that model; settings in its `model` section belong
     to the model it names. So another `model.name` alone leaves nothing behind that was meant for the first.
     """
-    values = _read_yaml(path)
+    return with_overrides(read_yaml(path), overrides)
+
+
+def with_overrides(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What `read_values` makes of a file's sections; they are left as they are."""
+    values = copy.deepcopy(dict(sections))
     changes = [_parse_override(override) for override in overrides]
     by_model = _by_model(values.pop("for_model", None))
     model = values.setdefault("model", {})
@@ -130,7 +153,12 @@ def _by_model(section: Any) -> dict[Any, dict[str, Any]]:
     return by_model
 
 
-def _read_yaml(path: str | Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The sections of a file as they stand there.
+
+    Raises:
+        UserError: the file is missing or holds something else.
+    """
     try:
         values = yaml.safe_load(Path(path).read_text())
     except FileNotFoundError:
@@ -200,7 +228,7 @@ def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tupl
     Raises:
         UserError: there is nothing to prepare, or what `build` refuses.
     """
-    values: dict[str, Any] = _read_yaml(path) if path is not None else {}
+    values: dict[str, Any] = read_yaml(path) if path is not None else {}
     for override in overrides:
         _set(values, *_parse_override(override))
     _check_sections(values.keys() - {"for_model"})

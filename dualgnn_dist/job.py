@@ -6,19 +6,23 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
-from dualgnn_dist import __version__, export
+from dualgnn_dist import __version__, export, trackers
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.mirror import Mirror
+from dualgnn_dist.progress import say
 from dualgnn_dist.run_folder import REPRESENTATIONS, RunFolder
 from dualgnn_dist.store.reader import Store
+from dualgnn_dist.telemetry import Listener
 from dualgnn_dist.trainer import Outcome, Report, Trainer, Wrap, ddp, latest_checkpoint, silent
 from dualgnn_dist.world import World
 
@@ -26,21 +30,25 @@ _SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
 _VERSIONS_OF = ("torch", "ray", "pyarrow", "numpy", "numba")
 
 
-def run_worker(config: RunConfig, world: World, resume: bool, report: Report = silent, wrap: Wrap = ddp) -> None:
+def run_worker(
+    config: RunConfig,
+    world: World,
+    resume: bool,
+    report: Report = silent,
+    wrap: Wrap = ddp,
+    listeners: Sequence[Listener] = (),
+) -> None:
     """Trains, and writes what the run found out into its folder. Every worker must call it.
 
     Args:
         resume: go on from the newest checkpoint of the run's folder; from the start if there is none.
+        listeners: take what this worker measures of itself, beside the run's folder and its trackers.
     """
     started = time.perf_counter()
-    torch.set_num_threads(world.num_threads)
-    keep_freed_memory()
-    store = config.data.open()
-    trainer = Trainer(config, store, world, report, wrap)
-    if resume:
-        trainer.resume(latest_checkpoint(config.run.folder))
-    with _denormals_flushed():
-        outcome = trainer.fit()
+    with _tracking(config, world) as tracked:
+        trainer, store = _trainer(config, world, resume, report, wrap, [*listeners, *tracked])
+        with _denormals_flushed():
+            outcome = trainer.fit()
     _export(config.run.folder, outcome, trainer.state.model.modalities, store, world)
     peaks = world.gather_rows(torch.tensor([_peak_memory_bytes()], device=world.device))
     summary = {
@@ -57,6 +65,44 @@ def run_worker(config: RunConfig, world: World, resume: bool, report: Report = s
     folder = RunFolder(config.run.folder, world.is_main)
     folder.write_metrics(summary)
     folder.close()
+    Mirror(config.run).push_results(world)
+
+
+def train_worker(
+    config: RunConfig, world: World, report: Report = silent, wrap: Wrap = ddp, listeners: Sequence[Listener] = ()
+) -> float:
+    """Trains from the newest checkpoint if there is one; returns the best validation metric, looks at no test item."""
+    with _tracking(config, world) as tracked, _denormals_flushed():
+        trainer, _ = _trainer(config, world, True, report, wrap, [*listeners, *tracked])
+        trainer.train()
+    return trainer.progress.best
+
+
+def _tracking(config: RunConfig, world: World) -> AbstractContextManager[Sequence[Listener]]:
+    """Rank 0's trackers, for as long as it trains."""
+    trackers.check(config.run.trackers)  # on every rank, lest the others wait for the one that refuses
+    if not world.is_main:
+        return nullcontext(())
+    settings = yaml.safe_load(config.to_yaml())
+    return trackers.tracking(config.run.trackers, config.run.folder, settings, say)
+
+
+def _trainer(
+    config: RunConfig,
+    world: World,
+    resume: bool,
+    report: Report,
+    wrap: Wrap,
+    listeners: Sequence[Listener] = (),
+) -> tuple[Trainer, Store]:
+    torch.set_num_threads(world.num_threads)
+    keep_freed_memory()
+    store = config.data.open()
+    trainer = Trainer(config, store, world, report, wrap, listeners)
+    if resume:
+        Mirror(config.run).pull()
+        trainer.resume(latest_checkpoint(config.run.folder))
+    return trainer, store
 
 
 @contextmanager

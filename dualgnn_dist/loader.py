@@ -72,6 +72,24 @@ class SamplerConfig:
             raise ValueError("co_user_fanout must be at least 1, or null: as other users")
 
 
+@dataclass
+class Sampled:
+    """What the batches of an epoch held, counted up as they are handed out."""
+
+    interactions: int = 0
+    batch_users: int = 0
+    batch_items: int = 0
+    batch_edges: int = 0
+
+    def add(self, batch: Batch) -> None:
+        """Counts a batch of this worker."""
+        around = batch.around.subgraph
+        self.interactions += len(batch.users)
+        self.batch_users += len(around.users)
+        self.batch_items += len(around.items)
+        self.batch_edges += sum(len(hop.to_users.sources) + len(hop.to_items.sources) for hop in around.hops)
+
+
 class Loader:
     """This worker's batches.
 
@@ -89,9 +107,10 @@ class Loader:
         self._sampler = NeighborSampler(store.user_item, store.item_user, fanouts, config.backend)
         self.num_steps = order.num_steps(len(self._interactions.users), config.batch_size)
         self.waiting_seconds = 0.0
+        self.sampled = Sampled()
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch in order. Time spent waiting for them adds up in `waiting_seconds`."""
+        """The batches of an epoch in order. What they hold adds up in `sampled`, the wait in `waiting_seconds`."""
         steps = iter(range(first_step, self.num_steps))
         with ThreadPoolExecutor(self._config.threads, thread_name_prefix="loader") as threads:
             ahead: deque[Future[Batch]] = deque(
@@ -103,6 +122,7 @@ class Loader:
                     batch = ahead.popleft().result()
                     self.waiting_seconds += time.perf_counter() - started
                     ahead.extend(threads.submit(self.batch, epoch, step) for step in islice(steps, 1))
+                    self.sampled.add(batch)
                     yield batch
             finally:
                 for future in ahead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,6 +14,8 @@ from dualgnn_dist.build.pipeline import prepare
 from dualgnn_dist.config import RunConfig, load_prepare
 from dualgnn_dist.launch.ray_map import ray_map
 from dualgnn_dist.progress import say
+from dualgnn_dist.remote import is_url
+from dualgnn_dist.store import staging
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError, plain, run_program
 
@@ -25,18 +28,45 @@ def ensure_store(config: RunConfig) -> Store:
     Raises:
         UserError: no store and no `prepare` section, or a store that was made with other settings.
     """
-    path = Path(config.data.store)
-    if not path.exists():
+    data = config.data
+    if not (staging.exists(data.store) if is_url(data.store) else Path(data.store).exists()):
         if config.prepare is None:
             raise UserError(
-                f"there is no store at {path}, and the config has no prepare section that says how to make it"
+                f"there is no store at {data.store}, and the config has no prepare section that says how to make it"
             )
-        say(f"preparing {path}")
-        make(config.prepare, path)
+        say(f"preparing {data.store}")
+        make_at(data.store, config.prepare, data.cache)
     store = config.data.open()
     if config.prepare is not None:
         _check_settings(store, config.prepare)
     return store
+
+
+def make_at(place: str, config: PrepareConfig, cache: str | None = None) -> Path:
+    """Makes a store in a folder, or in the node's cache and then at a URL; returns the folder that it lies in here.
+
+    Args:
+        cache: as `DataConfig.cache`.
+
+    Raises:
+        UserError: there is a store already, the raw data are refused, or the storage refuses the store.
+    """
+    if not is_url(place):
+        make(config, Path(place))
+        return Path(place)
+    staging.check_free(place, config.overwrite)
+    workplace = staging.new_workplace(cache)
+    try:
+        make(config, workplace / "store")
+    except BaseException:
+        shutil.rmtree(workplace, ignore_errors=True)
+        raise
+    try:
+        folder = staging.publish(workplace / "store", place, config.overwrite, cache)
+    except UserError as error:  # what took hours to make is not thrown away with it
+        raise UserError(f"{error}. The store itself is made: data.store={workplace / 'store'}") from error
+    shutil.rmtree(workplace, ignore_errors=True)
+    return folder
 
 
 def make(config: PrepareConfig, path: Path) -> None:
@@ -66,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "    prepare.format=table prepare.input=ratings.csv prepare.split=random",
     )
     cli.add_config(made, required=False)
-    made.add_argument("--output", metavar="STORE", help="the store's folder; default: the config's data.store")
+    made.add_argument("--output", metavar="STORE", help="the store's folder or URL; default: the config's data.store")
     made.add_argument("--overwrite", action="store_true", help="replace the store if there is one")
     options = cli.parse(made, arguments)
     config, output = load_prepare(options.config, options.overrides)
@@ -74,8 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if path is None:
         raise UserError("where to? name the store's folder with --output, or in the config under data.store")
     config = dataclasses.replace(config, overwrite=config.overwrite or options.overwrite)
-    make(config, Path(path))
-    manifest = Store.open(path).manifest
+    manifest = Store.open(make_at(path, config)).manifest
     counts = ", ".join(f"{split} {count:,}" for split, count in manifest.num_interactions.items())
     say(f"store: {path}  ({manifest.num_users:,} users, {manifest.num_items:,} items; {counts})")
 

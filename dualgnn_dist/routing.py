@@ -21,7 +21,8 @@ class Route:
     Attributes:
         places: int64 [n], where each row stands in the request: this worker's own rows first, then those of the others
             by rank; ascending rows of each, so that their owner reads its memory in order.
-        num_own: how many of the request's rows this worker owns.
+        num_own, num_others: how many of the request's rows this worker owns, and how many the others do.
+        num_served: how many rows the others ask of this worker.
         asked: int64 [m], local positions (`r // size`): its own `num_own` rows first, then what the others ask of this
             worker, by rank.
     """
@@ -33,10 +34,12 @@ class Route:
         owner[owner == world.rank] = -1
         self.places = torch.argsort((owner << 48) + rows)
         self.num_own = counts[world.rank]
+        self.num_others = len(rows) - self.num_own
         counts[world.rank] = 0
         self._wanted, self._asked_by = counts, world.exchange_lengths(counts)
         local = rows.index_select(0, self.places) // world.size
         others = world.exchange(local[self.num_own :], self._wanted, self._asked_by)
+        self.num_served = len(others)
         self.asked = torch.cat([local[: self.num_own], others])
 
     def answer(self, values: torch.Tensor) -> torch.Tensor:

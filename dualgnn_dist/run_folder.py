@@ -14,6 +14,7 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 
 from dualgnn_dist.strict import UserError
+from dualgnn_dist.telemetry import Listener, Reading, flat, metric_of
 
 CONFIG, HISTORY, METRICS, CHECKPOINTS = "config.yaml", "history.jsonl", "metrics.json", "checkpoints"
 REPRESENTATIONS = "representations"
@@ -24,7 +25,10 @@ _SAME_KEYS = ("data.modalities", "data.drop_modality", "train.metric", "train.pr
 _FREE_KEYS = ("sampler.threads", "sampler.prefetch")
 
 
-class RunFolder:
+_SAID_OTHERWISE = ("step", "interactions", "waiting_seconds")  # by the axis, and by rates
+
+
+class RunFolder(Listener):
     """Paths and appenders of `<output>/<name>/`.
 
     Args:
@@ -96,6 +100,18 @@ class RunFolder:
                     self._board.add_scalar(tag, number, record["epoch"])
         self._board.flush()
 
+    def hear(self, reading: Reading) -> None:
+        """Writes a reading to TensorBoard, at its step: `<group>/<name>`; of counters what a step adds, on average."""
+        if not self._active:
+            return
+        means = {name: sum(values) / len(values) for name, values in reading.observations.items()}
+        means |= {name: count / reading.num_steps for name, count in reading.counts.items()}
+        self._board = self._board or SummaryWriter(str(self.path / "tensorboard"))
+        for name, value in {**reading.gauges, **means}.items():
+            if name not in _SAID_OTHERWISE:
+                self._board.add_scalar(f"{metric_of(name)[0].group}/{name}", value, reading.step)
+        self._board.flush()
+
     def forget_after(self, epoch: int) -> None:
         """Drops history lines of epochs after `epoch`, which a resumed run makes anew."""
         path = self.path / HISTORY
@@ -104,9 +120,18 @@ class RunFolder:
             write_atomically(path, "".join(line + "\n" for line in lines))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Writes `metrics.json`: the last thing a finished run does."""
+        """Writes `metrics.json`, the last thing a finished run does; TensorBoard gets settings and test metrics."""
         if self._active:
+            self._log_settings(metrics.get("test", {}))
             write_atomically(self.path / METRICS, json.dumps(metrics, indent=1) + "\n")
+
+    def _log_settings(self, test: Mapping[str, float]) -> None:
+        if not (self.path / CONFIG).exists():
+            return
+        settings = flat(yaml.safe_load((self.path / CONFIG).read_text()))
+        shown = {key: value if isinstance(value, (bool, int, float)) else str(value) for key, value in settings.items()}
+        with SummaryWriter(str(self.path / "tensorboard")) as board:
+            board.add_hparams(shown, {f"test/{name}": value for name, value in test.items()}, run_name=".")
 
     def close(self) -> None:
         """Ends the TensorBoard file."""

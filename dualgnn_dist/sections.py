@@ -8,7 +8,11 @@ from typing import Literal
 
 from dualgnn_dist.drop_modality import DropModality
 from dualgnn_dist.metrics import NdcgConvention
+from dualgnn_dist.node_cache import working_folder
+from dualgnn_dist.remote import is_url
 from dualgnn_dist.store.reader import Store
+from dualgnn_dist.store.staging import stage
+from dualgnn_dist.trackers import TrackerName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,22 +20,36 @@ class DataConfig:
     """The store that is trained on.
 
     Args:
-        store: its folder.
+        store: its folder, or a URL such as `s3://bucket/stores/mine`, which every node copies to its disk once.
         modalities: those that the model may read, in this order; null takes all that the store has.
         drop_modality: content to hide, as an experiment; null hides nothing.
+        cache: where such copies go; null takes `stores` in the node's cache, see `node_cache`.
+        verify: reads every byte before the store is used; what is damaged of a copy is fetched again.
     """
 
     store: str
     modalities: tuple[str, ...] | None = None
     drop_modality: DropModality | None = None
+    cache: str | None = None
+    verify: bool = False
+
+    def folder(self) -> Path:
+        """The store's folder on this node; what lies behind a URL is copied here first, unless it has been.
+
+        Raises:
+            UserError: there is no store behind the URL, or it cannot be copied.
+        """
+        return stage(self.store, self.cache, self.verify) if is_url(self.store) else Path(self.store)
 
     def open(self) -> Store:
         """The store, with the content hidden that is to be hidden.
 
         Raises:
-            UserError: there is no such store, or it has no such modality to hide.
+            UserError: there is no such store, it is damaged, or it has no such modality to hide.
         """
-        store = Store.open(self.store, self.drop_modality)
+        store = Store.open(self.folder(), self.drop_modality)
+        if self.verify and not is_url(self.store):
+            store.verify()
         if self.drop_modality is not None:
             self.drop_modality.check(dict(store.manifest.modalities))
         return store
@@ -156,12 +174,16 @@ class RunSection:
 
     Args:
         name: a new folder under `output`; left out, the config's file name, the model and the seed make it.
+        output: a folder that every node sees, or a URL: then each node works in its cache, and `mirror` keeps the run
+            at the URL.
         seed: of first values, order, negatives and neighbours.
+        trackers: where the run is written down beside its folder and TensorBoard: `mlflow`, `wandb`.
     """
 
     name: str
     output: str = "runs"
     seed: int = 1
+    trackers: tuple[TrackerName, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name.startswith("."):
@@ -173,5 +195,5 @@ class RunSection:
 
     @property
     def folder(self) -> Path:
-        """Where everything of the run goes."""
-        return Path(self.output) / self.name
+        """Where everything of the run goes; on this node, if it is kept at a URL."""
+        return working_folder(self.output, self.name) if is_url(self.output) else Path(self.output) / self.name

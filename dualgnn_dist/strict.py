@@ -22,6 +22,12 @@ class UserError(ValueError):
     """What is wrong, where, and what to do: a message for the person who gave the input. Programs exit with code 2."""
 
 
+class Stopped(Exception):
+    """A run that was asked to end early and left a checkpoint: how to go on. `exit_code` is the signal's, as in shells."""
+
+    exit_code = 143
+
+
 def run_program(program: Callable[[], None]) -> None:
     """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
     try:
@@ -29,6 +35,9 @@ def run_program(program: Callable[[], None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         print("stopped by the keyboard", file=sys.stderr)
         sys.exit(130)

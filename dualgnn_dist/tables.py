@@ -21,6 +21,39 @@ from dualgnn_dist.row_adam import RowAdamConfig, RowState, read_rows, update_row
 from dualgnn_dist.world import World
 
 _ROWS_PER_BLOCK = 65_536  # first values are drawn a block at a time, so they do not depend on the number of workers
+_BYTES_OF_ROW_ID, _BYTES_OF_VALUE = torch.int64.itemsize, torch.float32.itemsize
+
+
+@dataclass
+class Traffic:
+    """What the steps of a table asked for, counted up. A worker's own rows do not travel, and count no bytes.
+
+    Attributes:
+        own_rows, other_rows: distinct rows of each step that this worker owns, and that the others own.
+        served_rows: rows of this worker that the others asked for.
+        request_bytes: row ids sent to their owners.
+        fetch_bytes: values received from the owners.
+        return_bytes: gradients sent to the owners.
+    """
+
+    own_rows: int = 0
+    other_rows: int = 0
+    served_rows: int = 0
+    request_bytes: int = 0
+    fetch_bytes: int = 0
+    return_bytes: int = 0
+
+    def fetched(self, route: Route, width: int) -> None:
+        """Counts a fetch of rows of `width` float32."""
+        self.own_rows += route.num_own
+        self.other_rows += route.num_others
+        self.served_rows += route.num_served
+        self.request_bytes += route.num_others * _BYTES_OF_ROW_ID
+        self.fetch_bytes += route.num_others * width * _BYTES_OF_VALUE
+
+    def returned(self, route: Route, width: int) -> None:
+        """Counts the way back of its gradients."""
+        self.return_bytes += route.num_others * width * _BYTES_OF_VALUE
 
 
 @dataclass(frozen=True)
@@ -48,6 +81,7 @@ class ShardedTable:
         width: columns in all.
         step: calls of `apply_gradients` so far.
         state: the rows this worker owns, with their moments: row r at position `r // size`.
+        traffic: what steps asked for since this object was made; it is no part of the state.
     """
 
     def __init__(
@@ -72,6 +106,7 @@ class ShardedTable:
         first, second = (_new_rows(len(values), self.width, self.storage_device).zero_() for _ in range(2))
         self.state = RowState(values, first, second, last_step)
         self.step = 0
+        self.traffic = Traffic()
         self._memory = _Memory(self.width)
         self._last: _Fetch | None = None
 
@@ -105,6 +140,7 @@ class ShardedTable:
         received = self._memory.take("receive", len(rows) - own, self.world.device)
         put_rows(fetched, route.places[own:], route.fetch(answers.to(self.world.device), out=received))
         self._last = _Fetch(fetched.requires_grad_(), route, asked)
+        self.traffic.fetched(route, self.width)
         return fetched
 
     def apply_gradients(self, fetched: torch.Tensor) -> None:
@@ -124,6 +160,7 @@ class ShardedTable:
         sent = self._memory.take("send", len(places) - own, device)
         torch.index_select(gradient, 0, places[own:], out=sent)
         received = last.route.send_back(sent, out=self._memory.take("receive", len(last.rows) - own, device))
+        self.traffic.returned(last.route, self.width)
         # What this worker has itself and then what the others sent, equal rows side by side: the same sum every time.
         rows, sources = last.rows, places[:own]
         if len(received):

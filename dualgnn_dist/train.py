@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dualgnn_dist import checkpoint, cli
+from dualgnn_dist import checkpoint, cli, home
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.prepare import ensure_store
 from dualgnn_dist.progress import say
 from dualgnn_dist.run_folder import METRICS, RunFolder
@@ -30,20 +31,26 @@ def train(config: RunConfig, resume: bool = False) -> Path:
         UserError: the run exists already, it is to be resumed with other settings, or what its parts refuse.
     """
     config = config.with_absolute_paths()
-    folder = config.run.folder
+    if notice := home.notice():
+        say(notice)
+    folder, mirror = config.run.folder, Mirror(config.run)
+    mirror.check(resume)
     RunFolder.check(folder, config.to_yaml(), resume)
     store = ensure_store(config)
     plan = describe(config, store)  # makes the model: what does not fit the data is refused here
     if resume and (newest := latest_checkpoint(folder)):
         checkpoint.check_written_by(newest, author(config, store))
     RunFolder.create(folder, config.to_yaml(), resume)
+    mirror.start()
     say(f"{plan}\nrun folder: {folder}")
     launch = in_process.launch if config.resources.num_workers == 0 else ray_train.launch
     try:
         launch(config, resume)
     except BaseException:
         RunFolder.remove_unless_started(folder)
+        mirror.withdraw_unless_started()
         raise
+    mirror.pull_results()
     return folder
 
 

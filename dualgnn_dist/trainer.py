@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,14 @@ from dualgnn_dist.config import RunConfig
 from dualgnn_dist.evaluation import Candidates, Split, candidates_of, evaluate
 from dualgnn_dist.inference import Representations, infer
 from dualgnn_dist.loader import Loader
+from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.progress import Say, StepProgress, nothing, say
 from dualgnn_dist.run_folder import CHECKPOINTS, RunFolder
 from dualgnn_dist.state import TrainingState, make_state
+from dualgnn_dist.stop import StopMeetings
 from dualgnn_dist.store.reader import Store
-from dualgnn_dist.strict import UserError
+from dualgnn_dist.strict import Stopped, UserError
+from dualgnn_dist.telemetry import Listener, Meter, Totals
 from dualgnn_dist.types import Batch, to_device
 from dualgnn_dist.world import World
 
@@ -97,10 +100,17 @@ class Trainer:
     Args:
         report: called by every rank after each checkpoint, with the metrics and the checkpoint's folder.
         wrap: puts the dense weights under data parallelism.
+        listeners: take what this worker measures of itself, beside rank 0's run folder.
     """
 
     def __init__(
-        self, config: RunConfig, store: Store, world: World, report: Report = silent, wrap: Wrap = ddp
+        self,
+        config: RunConfig,
+        store: Store,
+        world: World,
+        report: Report = silent,
+        wrap: Wrap = ddp,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._config, self._store, self._world, self._report = config, store, world, report
         self.state: TrainingState = make_state(config, store, world)
@@ -110,7 +120,10 @@ class Trainer:
         self.progress = Progress()
         self._candidates = candidates_of(store, bool(self.state.model.modalities))
         self._folder = RunFolder(config.run.folder, world.is_main)
+        self._mirror = Mirror(config.run)
         self._say: Say = say if world.is_main else nothing
+        self._stop = StopMeetings(config.run.folder, world)
+        self._meter = Meter([*listeners, self._folder] if world.is_main else listeners)
 
     def resume(self, folder: Path | None) -> None:
         """Goes on from a checkpoint, written by any number of workers; None: from the start, forgetting the history."""
@@ -121,18 +134,35 @@ class Trainer:
 
     def fit(self) -> Outcome:
         """Trains to the end and returns the test metrics of the best state."""
+        self.train()
+        return self.test()
+
+    def train(self) -> None:
+        """Trains until the epochs or the patience are used up; what was trained before is not trained again.
+
+        Raises:
+            Stopped: on every worker after the same step, once a checkpoint is written.
+        """
         settings, progress = self._config.train, self.progress
         total, done = settings.epochs * self.loader.num_steps, progress.epoch * self.loader.num_steps
         lines = StepProgress(self._say, total, done + progress.step)
         while progress.epoch < settings.epochs and not self._is_out_of_patience():
+            if self._stop.meet():
+                self._save_and_stop()
             self._train_epoch(lines)
             if progress.epoch % settings.eval_every == 0 or progress.epoch == settings.epochs:
                 self._validate()
         self._folder.close()
-        self.state.load(self._checkpoint_folder(progress.best_epoch), self._world)
+
+    def test(self) -> Outcome:
+        """Takes over the state of the best epoch and ranks the test items with it."""
+        best = self._checkpoint_folder(self.progress.best_epoch)
+        self._mirror.complete(best)
+        self.state.load(best, self._world)
         representations = self._infer()
         test = {candidates: self._rank(representations, "test", candidates) for candidates in self._candidates}
-        return Outcome(progress, representations, test)
+        self._meter.end_epoch(self.progress.best_epoch, _prefixed("test", next(iter(test.values()))))
+        return Outcome(self.progress, representations, test)
 
     def train_step(self, batch: Batch) -> Tensor:
         """One update of everything; returns this worker's sum of losses (detached, on the device)."""
@@ -159,6 +189,7 @@ class Trainer:
         started, waited = time.perf_counter(), self.loader.waiting_seconds
         loss_sum = torch.tensor(progress.loss_sum if world.is_main else 0.0, dtype=torch.float64, device=world.device)
         steps_before = progress.step
+        self._meter.start(lambda: self._totals(float(loss_sum)))
 
         def mean_loss() -> float:  # of this worker's slices: called only for a line on the screen
             return float(loss_sum) * world.size / progress.loss_count
@@ -167,6 +198,7 @@ class Trainer:
             loss_sum += self.train_step(to_device(batch, world.device))
             progress.step += 1
             progress.loss_count += batch.global_size
+            self._meter.step()
             seconds = time.perf_counter() - started
             lines.step(
                 f"epoch {progress.epoch + 1}/{self._config.train.epochs}  step {progress.step}/{num_steps}",
@@ -175,11 +207,36 @@ class Trainer:
                 (progress.step - steps_before) * self._config.sampler.batch_size / seconds,
                 (self.loader.waiting_seconds - waited) / seconds,
             )
-            every = self._config.checkpoint.every_steps
-            if every and progress.step % every == 0 and progress.step < num_steps:
-                progress.loss_sum = float(world.sum(loss_sum.clone()))
-                self._save({"step": progress.epoch * num_steps + progress.step})
+            if progress.step < num_steps:
+                self._between_steps(loss_sum)
+        self._meter.read()
         self._end_epoch(float(world.sum(loss_sum)), time.perf_counter() - started, self.loader.waiting_seconds - waited)
+
+    def _between_steps(self, loss_sum: Tensor) -> None:
+        """A checkpoint within the epoch where one is due, or wanted by who stops the run."""
+        progress, every = self.progress, self._config.checkpoint.every_steps
+        is_asked, is_due = self._stop.after_step(), bool(every and progress.step % every == 0)
+        if is_asked or is_due:
+            progress.loss_sum = float(self._world.sum(loss_sum.clone()))
+        if is_asked:
+            self._save_and_stop()
+        if is_due:
+            self._save({"step": progress.epoch * self.loader.num_steps + progress.step})
+
+    def _save_and_stop(self) -> NoReturn:
+        progress = self.progress
+        self._save({"step": progress.epoch * self.loader.num_steps + progress.step})
+        self._folder.close()
+        raise Stopped(f"checkpoint {self._checkpoint_folder(progress.epoch, progress.step)}; go on with --resume")
+
+    def _totals(self, loss_sum: float) -> Totals:
+        """What this worker has measured so far: numbers that are there anyway."""
+        settings, loader, progress = self._config.train, self.loader, self.progress
+        step = progress.epoch * loader.num_steps + progress.step
+        counts: dict[str, float] = {**vars(loader.sampled), "waiting_seconds": loader.waiting_seconds}
+        for side, table in self.state.tables.items():
+            counts.update({f"{name}/{side}": count for name, count in vars(table.traffic).items()})
+        return Totals(step, step / loader.num_steps, step / (settings.epochs * loader.num_steps), loss_sum, counts)
 
     def _end_epoch(self, loss_sum: float, seconds: float, waited: float) -> None:
         progress = self.progress
@@ -195,7 +252,7 @@ class Trainer:
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.loss_sum, progress.loss_count = 0.0, 0
         record = {"loss": loss, "seconds": seconds, "interactions_per_second": rate, "waiting_share": waited / seconds}
-        self._folder.log({"epoch": progress.epoch, "training": record})
+        self._log("training", record)
         self._say(
             f"epoch {progress.epoch}/{self._config.train.epochs}  loss {loss:.4f}  {seconds:.1f} s  "
             f"{rate:,.0f} interactions/s  waiting for batches {waited / seconds:.0%}"
@@ -210,10 +267,15 @@ class Trainer:
         if is_better:
             progress.best, progress.best_epoch, progress.evaluations_since_best = values[metric], progress.epoch, 0
             progress.validation = values
-        self._folder.log({"epoch": progress.epoch, "validation": values})
+        self._log("validation", values)
         shown = "  ".join(f"{name} {values[name]:.4f}" for name in dict.fromkeys([metric, *self._shown_metrics()]))
         self._say(f"epoch {progress.epoch}  validation  {shown}{'  best so far' if is_better else ''}")
         self._save(values, keep=previous_best)
+
+    def _log(self, kind: str, values: Mapping[str, float]) -> None:
+        epoch = self.progress.epoch
+        self._folder.log({"epoch": epoch, kind: values})
+        self._meter.end_epoch(epoch, _prefixed(kind, values))
 
     def _shown_metrics(self) -> list[str]:
         k = self._config.train.metric.rpartition("@")[2]
@@ -240,16 +302,21 @@ class Trainer:
     def _save(self, metrics: Mapping[str, float], keep: int | None = None) -> None:
         """Writes a checkpoint; beside it only that of the best epoch stays."""
         folder = self._checkpoint_folder(self.progress.epoch, self.progress.step)
+        best = self._checkpoint_folder(self.progress.best_epoch)
         self.state.save(folder, self._world, dataclasses.asdict(self.progress))
-        self._report(metrics, folder)
+        self._mirror.push_checkpoint(folder, self._world, keep=[best.name])
+        self._report({**metrics, "epoch": self.progress.epoch, "best": self.progress.best}, folder)
         if self._world.is_main:
-            best = self._checkpoint_folder(self.progress.best_epoch)
             for other in folder.parent.iterdir():
                 if other not in (folder, best):
                     checkpoint.remove(other)
 
     def _checkpoint_folder(self, epoch: int, step: int = 0) -> Path:
         return self._folder.checkpoints / _name(epoch, step)
+
+
+def _prefixed(kind: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f"{kind}/{name}": value for name, value in values.items()}
 
 
 def _name(epoch: int, step: int = 0) -> str:

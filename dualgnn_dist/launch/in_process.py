@@ -6,6 +6,7 @@ import torch
 
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.job import run_worker
+from dualgnn_dist.stop import on_signals
 from dualgnn_dist.strict import UserError
 from dualgnn_dist.world import World
 
@@ -24,4 +25,5 @@ def here(config: RunConfig) -> World:
 
 def launch(config: RunConfig, resume: bool) -> None:
     """Runs the job here."""
-    run_worker(config, here(config), resume)
+    with on_signals(config.run.folder):
+        run_worker(config, here(config), resume)

@@ -6,19 +6,24 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.train
 import ray.train.torch
+from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.job import run_worker
+from dualgnn_dist.launch.ray_metrics import RayMetrics
 from dualgnn_dist.progress import say
-from dualgnn_dist.strict import UserError
+from dualgnn_dist.remote import RemoteFolder, is_url, join
+from dualgnn_dist.stop import on_signals
+from dualgnn_dist.strict import Stopped, UserError
 from dualgnn_dist.trainer import Diverged
 from dualgnn_dist.world import World
 
@@ -33,22 +38,38 @@ def launch(config: RunConfig, resume: bool) -> None:
 
     Raises:
         UserError: what a worker refused, or a local machine with too few CPUs or GPUs.
+        Stopped: SIGTERM (what `ray job stop` sends) or Ctrl-C asked for it, and the workers left a checkpoint.
     """
-    run_on_workers(config, _train, resume)
+    with connected():
+        check_resources(config)
+        with on_signals(config.run.folder):  # once connected: `ray.init` takes SIGTERM for itself
+            fit(config, _train, resume)
 
 
 def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
     """Runs `function(config, world, argument)` on every worker; returns what rank 0 returned."""
-    was_running = ray.is_initialized()
+    with connected():
+        check_resources(config)
+        return fit(config, function, argument)
+
+
+@contextmanager
+def connected(shows_workers: bool = True) -> Iterator[None]:
+    """Connects to the cluster of `RAY_ADDRESS`, or starts a local one; what was connected before stays so.
+
+    Args:
+        shows_workers: whether what workers print appears here too.
+    """
+    if ray.is_initialized():
+        yield
+        return
     _keep_ray_quiet()
-    started = ray.init(ignore_reinit_error=True, logging_level="error")
+    started = ray.init(logging_level="error", log_to_driver=shows_workers)
     say(f"Ray dashboard: http://{started.dashboard_url}  (its token: ray get-auth-token)")
     try:
-        _check_resources(config)
-        return _fit(config, function, argument)
+        yield
     finally:
-        if not was_running:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _keep_ray_quiet() -> None:
@@ -58,13 +79,11 @@ def _keep_ray_quiet() -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
-def _fit(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
+def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: Sequence[UserCallback] = ()) -> Any:
+    """`run_on_workers` where Ray runs already, as in a trial of a sweep."""
     resources = config.resources
     per_worker = {"CPU": float(resources.cpus_per_worker), **({"GPU": 1.0} if resources.use_gpu else {})}
-    storage = config.run.folder.absolute() / "ray"
-    # Ray continues a run whose name it finds. Each start is a run of its own here: what is resumed is our checkpoint.
-    name = f"start-{len(list(storage.glob('start-*'))):03d}"
-    trainer = TorchTrainer(
+    trainer = _Trainer(
         _worker,
         train_loop_config={"config": config, "function": function, "argument": argument},
         scaling_config=ray.train.ScalingConfig(
@@ -72,23 +91,44 @@ def _fit(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
         ),
         torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
         run_config=ray.train.RunConfig(
-            name=name,
-            storage_path=str(storage),
+            **_storage(config),
+            callbacks=list(callbacks),
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # our own lines say what happens
         ),
     )
     try:
         returned = trainer.fit().return_value
-        if isinstance(returned, Diverged):
+        if isinstance(returned, (Diverged, Stopped)):
             raise returned
         return returned
     except ray.train.TrainingFailedError as error:
         raise _as_user_error(error) from error
 
 
+class _Trainer(TorchTrainer):
+    """Leaves Ctrl-C to `stop.on_signals`: Ray's own handler would end the workers without a checkpoint."""
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        pass
+
+
+def _storage(config: RunConfig) -> dict[str, Any]:
+    """Where Ray keeps its record of this start: beside the run, on the run's node or at its URL."""
+    if is_url(config.run.output):
+        remote = RemoteFolder.at(join(config.run.output, config.run.name, "ray"))
+        starts = {name.split("/")[0] for name in remote.sizes()}
+        place = {"storage_path": remote.path, "storage_filesystem": remote.filesystem}
+    else:
+        folder = config.run.folder.absolute() / "ray"
+        starts = {path.name for path in folder.glob("start-*")}
+        place = {"storage_path": str(folder)}
+    # Ray continues a run whose name it finds. Each start is a run of its own here: what is resumed is our checkpoint.
+    return {"name": f"start-{len(starts):03d}", **place}
+
+
 def _worker(arguments: dict[str, Any]) -> Any:
-    """What Ray Train runs on every worker; returns a `Diverged` instead of raising it, lest Ray try again."""
+    """What Ray Train runs on every worker; returns what would only end the same if Ray tried again."""
     logging.getLogger().setLevel(logging.WARNING)  # Ray Train logs every report, with all its metrics, on every rank
     context = ray.train.get_context()
     config: RunConfig = arguments["config"]
@@ -100,17 +140,18 @@ def _worker(arguments: dict[str, Any]) -> Any:
     )
     try:
         return arguments["function"](config, world, arguments["argument"])
-    except Diverged as error:
+    except (Diverged, Stopped) as error:
         return error
 
 
 def _train(config: RunConfig, world: World, resume: bool) -> None:
     # Always from the newest checkpoint in the run's folder. A new run's folder has none, unless this is not its first
     # start: after a failure Ray starts the workers again, and may not yet know of the last checkpoint, or of any.
-    run_worker(config, world, True, _report, ray.train.torch.prepare_model)
+    metrics = RayMetrics(config.run.name, config.model.name, world.rank)
+    run_worker(config, world, True, report, ray.train.torch.prepare_model, [metrics])
 
 
-def _report(metrics: Mapping[str, Any], folder: Path) -> None:
+def report(metrics: Mapping[str, Any], folder: Path) -> None:
     """Tells Ray of a checkpoint, from every rank: it is a barrier.
 
     What Ray keeps is a pointer: the state itself lies in the run's folder already, where every worker sees it, and is
@@ -124,7 +165,7 @@ def _report(metrics: Mapping[str, Any], folder: Path) -> None:
         ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(pointer))
 
 
-def _check_resources(config: RunConfig) -> None:
+def check_resources(config: RunConfig) -> None:
     """Refuses what one machine can never give: Ray would wait for it without end. A cluster may still grow."""
     if len(ray.nodes()) > 1:
         return

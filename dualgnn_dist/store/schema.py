@@ -102,14 +102,24 @@ def load_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         found = "there is no such folder" if not folder.is_dir() else f"it has no {MANIFEST}"
         raise UserError(f"{folder} is not a store or an unfinished one: {found}; make one with `prepare`")
+    return parse_manifest(path.read_text(errors="replace"), str(folder))
+
+
+def parse_manifest(text: str, where: str) -> Manifest:
+    """The manifest of the store at `where`.
+
+    Raises:
+        UserError: it cannot be read, or is of another format version.
+    """
+    path = f"{where}/{MANIFEST}"
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(text)
         version = values.get("format_version")
     except (ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a manifest ({error}); make the store again with `prepare`") from error
     if version != FORMAT_VERSION:
         raise UserError(
-            f"{folder} is a store of format version {version}, this program reads version {FORMAT_VERSION}; "
+            f"{where} is a store of format version {version}, this program reads version {FORMAT_VERSION}; "
             "make it again with `prepare`"
         )
-    return build(Manifest, values, str(path))
+    return build(Manifest, values, path)

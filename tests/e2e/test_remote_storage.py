@@ -1,0 +1,177 @@
+"""Stores and runs at URLs: on a disk, and on an S3 server. `gs://` takes the same road; no server of it runs here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from dualgnn_dist import prepare, train
+from dualgnn_dist.remote import RemoteFolder, join
+from dualgnn_dist.store.reader import Store
+from dualgnn_dist.store.staging import stage
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, int]]:
+    """An S3 server on the loopback address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    served = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    served.start()
+    yield served.get_host_and_port()
+    served.stop()
+
+
+@pytest.fixture
+def s3(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URL of an empty bucket; the credentials are where users have them, and this node's cache is new."""
+    host, port = server
+    for name, value in {"ACCESS_KEY_ID": "me", "SECRET_ACCESS_KEY": "word", "EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "node"))
+    bucket = tmp_path.name.replace("_", "-").lower()
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+    client.create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/place?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URL of a folder that is not there yet, as of a mount."""
+    monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "node"))
+    return (tmp_path / "mount/place").as_uri()
+
+
+@pytest.fixture(params=["s3", "disk"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Either of them."""
+    return request.getfixturevalue(request.param)
+
+
+def test_prepare_train_and_resume_elsewhere(
+    place: str,
+    write_config: Callable[..., Path],
+    call: Callable[..., Any],
+    refused: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes = {"data.store": join(place, "stores", "tiny"), "run.output": join(place, "runs")}
+    config = write_config({**changes, "train.epochs": 2})
+    said = call(prepare.main, "--config", config)
+    assert said.code == 0 and f"store: {changes['data.store']}" in said.output, said
+    assert "is a store already" in refused(prepare.main, "--config", config)
+    assert call(prepare.main, "--config", config, "--overwrite").code == 0
+
+    said = call(train.main, "--config", config)
+    assert said.code == 0 and "copying" not in said.output, said  # what was made here is here
+    there = RemoteFolder.at(join(place, "runs", "tiny"))
+    files = there.sizes()
+    assert {"config.yaml", "history.jsonl", "metrics.json", "representations/items.arrow"} <= files.keys()
+    assert {"checkpoints/epoch-00002/checkpoint.json", "checkpoints/epoch-00002/dense.pt"} <= files.keys()
+    assert len({name.split("/")[1] for name in files if name.startswith("checkpoints/")}) <= 2
+
+    monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "another_node"))
+    assert "tiny" in (message := refused(train.main, "--config", config)) and "exists; continue" in message
+    said = call(train.main, "--config", config, "--resume", "train.epochs=3")
+    assert said.code == 0 and "copying" in said.output and "after epoch 2, step 0" in said.output, said
+    metrics = json.loads(there.read_text("metrics.json"))
+    assert metrics["epochs"] == 3 and len(there.read_text("history.jsonl").splitlines()) == 6
+
+    local = {"run.output": str(tmp_path / "local"), "data.store": changes["data.store"]}
+    assert call(train.main, "--config", write_config(local)).code == 0
+    assert json.loads((tmp_path / "local/tiny/metrics.json").read_text())["test"] == pytest.approx(metrics["test"])
+
+
+def test_train_makes_a_store_that_is_not_there(
+    s3: str, write_config: Callable[..., Path], call: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    url = join(s3, "stores", "tiny")
+    config = write_config({"data.store": url, "train.epochs": 1, "prepare": None})
+    assert f"there is no store at {url}, and the config has no prepare section" in refused(
+        train.main, "--config", config
+    )
+    config = write_config({"data.store": url, "train.epochs": 1})
+    said = call(train.main, "--config", config)
+    assert said.code == 0 and f"preparing {url}" in said.output, said
+    assert "manifest.json" in RemoteFolder.at(url).sizes()
+    other = write_config({"data.store": url, "prepare.k_core": 2, "run.name": "other"}, "other.yaml")
+    assert "was made with prepare.k_core=0, the config says 2" in refused(train.main, "--config", other)
+
+
+def _upload(folder: Path, url: str) -> RemoteFolder:
+    remote = RemoteFolder.at(url)
+    for file in folder.rglob("*.*"):
+        remote.upload(file, file.relative_to(folder).as_posix())
+    return remote
+
+
+def test_damage_is_found_here_and_there(
+    s3: str, tiny_store: Path, write_config: Callable[..., Path], call: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    remote = _upload(tiny_store, url := join(s3, "stores", "tiny"))
+    config = write_config({"data.store": url, "prepare": None, "train.epochs": 1})
+    copy, victim = stage(url), "graph/user_item-00000.arrow"
+    (copy / victim).write_bytes((copy / victim).read_bytes()[:-8])
+    said = call(train.main, "--config", config)
+    assert said.code == 0 and f"is damaged ({victim}): making it whole" in said.output, said
+    Store.open(copy).verify()
+
+    content = bytearray((tiny_store / victim).read_bytes())
+    content[-1] ^= 255
+    (copy / victim).unlink()
+    (copy / "damaged").write_bytes(content)
+    remote.upload(copy / "damaged", victim)
+    message = refused(train.main, "--config", config, "run.name=again")
+    right = next(shard.checksum for shard in Store.open(tiny_store).manifest.shards if shard.file == victim)
+    assert f"the file {victim} is damaged" in message and right in message
+
+
+def test_what_is_not_there_is_named(
+    s3: str, write_config: Callable[..., Path], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    nowhere = s3.replace("://", "://no-", 1)
+    config = write_config({"data.store": join(nowhere, "x")})
+    assert "there is no bucket" in refused(train.main, "--config", config)
+    assert "there is no bucket" in refused(prepare.main, "--config", config)
+    assert "there is no bucket" in refused(
+        train.main, "--config", write_config({"run.output": join(nowhere, "runs"), "train.epochs": 1})
+    )
+    for key in ("data.store", "run.output"):
+        assert "unknown scheme 's33'; did you mean 's3'?" in refused(
+            train.main, "--config", write_config({key: "s33://bucket/x"})
+        )
+    assert "holds credentials" in refused(train.main, "--config", write_config({"data.store": "s3://me:word@b/x"}))
+    assert "there is no run to resume at s3://" in refused(
+        train.main, "--config", write_config({"run.output": join(s3, "runs")}), "--resume"
+    )
+    assert not [path for path in tmp_path.rglob("*") if "unfinished" in path.name or path.name.startswith(".made")]
+
+
+def _stage_when_told(url: str, start: Any, said: Any) -> None:
+    start.wait(60)
+    lines: list[str] = []
+    Store.open(stage(url, say=lines.append)).verify()
+    said.put(lines)
+
+
+def test_two_processes_that_start_together_copy_once(s3: str, tiny_store: Path) -> None:
+    # Spawned, not forked: pyarrow's S3 client does not survive a fork.
+    _upload(tiny_store, url := join(s3, "stores", "tiny"))
+    context = multiprocessing.get_context("spawn")
+    start, said = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_stage_when_told, args=(url, start, said)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    lines = [line for _ in processes for line in said.get(timeout=120)]
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+    assert sum(line.startswith("copying ") for line in lines) == 1, lines
