@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from dualgnn_dist import compare, evaluate, explain, prepare, train, tune
+from dualgnn_dist import compare, evaluate, explain, prepare, report, train, tune
 from dualgnn_dist.strict import UserError, nearest, run_program
 
 VERBS = {
@@ -14,6 +14,7 @@ VERBS = {
     "tune": (tune.main, "a search space -> trials on a Ray cluster, the best run and its test metrics"),
     "evaluate": (evaluate.main, "a finished run -> its metrics again, on any number of workers"),
     "compare": (compare.main, "finished runs -> means over seeds, paired tests, a table and a picture"),
+    "report": (report.main, "a run or a sweep -> one HTML page that needs no network"),
     "explain": (explain.main, "a finished run -> its modality weights by community, a user's co-users"),
 }
 

@@ -87,7 +87,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
-    """The run of the sections that `read_values` gives; without a name of its own it is named after `stem`, its model and its seed.
+    """The run of the sections that `read_values` gives, named after `stem`, model and seed if it has no name.
 
     Raises:
         UserError: a key is unknown, missing or of the wrong type.

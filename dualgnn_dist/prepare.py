@@ -36,7 +36,9 @@ def ensure_store(config: RunConfig) -> Store:
             )
         say(f"preparing {data.store}")
         make_at(data.store, config.prepare, data.cache)
-    store = config.data.open()
+    if data.verify:
+        say(f"reading every byte of {data.store}")
+    store = data.open()
     if config.prepare is not None:
         _check_settings(store, config.prepare)
     return store

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -49,7 +50,7 @@ def on_signals(folder: Path) -> Iterator[None]:
         # Not `say`: the signal may have come in the middle of a line.
         os.write(2, b"asked to stop: a checkpoint after this step; ask again to end at once\n")
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     except Stopped as stopped:

@@ -23,7 +23,7 @@ class UserError(ValueError):
 
 
 class Stopped(Exception):
-    """A run that was asked to end early and left a checkpoint: how to go on. `exit_code` is the signal's, as in shells."""
+    """A run that was asked to end early and left a checkpoint: how to go on. `exit_code` is that of the signal."""
 
     exit_code = 143
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -240,15 +241,15 @@ def _line(trial: Trial, metric: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    """Of a trace the line that says what was wrong."""
+    """Of a trace the line that says what was wrong, without the name of the exception's class."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("dualgnn_dist.strict.UserError: ") if lines else "no reason was given"
+    return re.sub(r"^[\w.]+: ", "", lines[-1]) if lines else "no reason was given"
 
 
 def _resources(config: RunConfig) -> Any:
     """Of a trial's own process; workers take theirs beside it."""
     if config.resources.num_workers != 0:
-        return {"CPU": 0}
+        return {"memory": 2**20}  # a bundle must hold something, and a share of a CPU would leave a worker without one
     return {"CPU": config.resources.cpus_per_worker, "GPU": int(config.resources.use_gpu)}
 
 

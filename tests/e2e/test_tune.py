@@ -51,8 +51,8 @@ def test_three_trials_with_a_failure_killed_and_resumed(
     assert trials[: len(before)] == before and len(trials) == 3
     failed = [trial for trial in trials if trial["state"] == "failed"]
     assert failed and failed[0]["params"]["optimizer.learning_rate"] == "1e+30" and failed[0]["value"] is None
-    assert "the loss of epoch 1 is nan" in failed[0]["error"], "the reason, not a traceback"
-    assert "Traceback" not in program.output and "failed: the loss" in "\n".join(program.lines)
+    assert failed[0]["error"].startswith("the loss of epoch 1 is nan"), "the reason, not a traceback"
+    assert program.complaints == []
 
     winner = json.loads((folder / "winner.json").read_text())
     best = max((trial for trial in trials if trial["value"] is not None), key=lambda trial: trial["value"])

@@ -21,7 +21,9 @@ from dualgnn_dist.models import MODELS
 from dualgnn_dist.strict import UserError
 
 PACKAGE = Path(dualgnn_dist.__file__).parent
-CONFIGS = sorted((PACKAGE.parent / "configs").glob("*.yaml"))
+CONFIGS = sorted(
+    set((PACKAGE.parent / "configs").glob("*.yaml")) - set((PACKAGE.parent / "configs").glob("sweep_*.yaml"))
+)
 
 SMALL: dict[str, Any] = {
     "data": {"store": "stores/x"},
@@ -239,6 +241,7 @@ def attributes_read() -> dict[str, set[str]]:
 # Read by a method of the class itself, or all at once through `vars`.
 READ_OTHERWISE = {
     ("DataConfig", "drop_modality"),
+    ("DataConfig", "verify"),
     ("DropModality", "share"),
     ("RunSection", "output"),
     ("RunSection", "name"),

@@ -171,3 +171,14 @@ def test_the_trade_off_leaves_out_what_another_beats(points: list[tuple[float, f
         if not any(c <= cost and q >= quality and (c, q) != (cost, quality) for c, q in points)
     }
     assert kept == best
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs").glob("sweep_*.yaml")), ids=lambda path: path.stem
+)
+@pytest.mark.parametrize("model", ["dualgnn", "lightgcn", "lr_gccf"])
+def test_the_sweeps_in_configs_start_from_the_defaults_and_the_values_of_the_file(path: Path, model: str) -> None:
+    sweep = load_sweep(path, [f"model.name={model}"])
+    points = sweep.starting_points()
+    assert len(points) == (1 if model == "lr_gccf" else 2), "sweep_tiktok has values of its own for two models"
+    assert all(sweep.run(point).model.name == model for point in points)

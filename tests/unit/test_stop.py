@@ -75,7 +75,7 @@ def _meet_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("asked_at", [1, 5, -1, 0])
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(asked_at: int, demo_store: Store, tmp_path: Path) -> None:
-    """In the first step, within an epoch, in the last step of an epoch without validation, and in that of one with it."""
+    """In the first step, within an epoch, in the last step of one without validation, and of one with it."""
     whole, parts = (make_config(demo_store, tmp_path, name) for name in ("whole", "parts"))
     num_steps = Trainer(whole, demo_store, World()).loader.num_steps
     asked_at = {-1: num_steps, 0: 2 * num_steps}.get(asked_at, asked_at)
