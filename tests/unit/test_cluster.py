@@ -182,7 +182,7 @@ def test_the_image_installs_what_the_project_needs() -> None:
     shell = listing[1].replace("python -", f"{shlex.quote(sys.executable)} -")
     printed = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert printed.splitlines() == project["dependencies"] + project["optional-dependencies"]["tune"]
+    assert printed.splitlines() == project["dependencies"]
     assert re.findall(r"^USER (.+)$", text, re.M) == ["1000"]
 
 
