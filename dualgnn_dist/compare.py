@@ -13,6 +13,7 @@ from dualgnn_dist import cli, figures
 from dualgnn_dist.comparison import Comparison, compare
 from dualgnn_dist.comparison_text import as_json, notes, table_of
 from dualgnn_dist.finished_run import read_run
+from dualgnn_dist.mirror import fetch
 from dualgnn_dist.run_folder import CONFIG, write_atomically
 from dualgnn_dist.strict import UserError, run_program
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--candidates", choices=["all", "warm", "cold"], help="items to rank (default: as in training)")
     made.add_argument("--output", metavar="FOLDER", help="default: comparison, beside the runs")
     options = made.parse_args(arguments)
-    runs = [read_run(Path(folder).absolute()) for folder in options.runs]
+    runs = [read_run(fetch(folder)) for folder in options.runs]
     beside = os.path.commonpath([run.folder.parent for run in runs])
     folder = Path(options.output or Path(beside) / "comparison").absolute()
     if (folder / CONFIG).exists():

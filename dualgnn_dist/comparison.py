@@ -26,7 +26,7 @@ from dualgnn_dist.world import World
 
 # What may differ between the seeds of a row: none of it changes what is computed. The stores have one fingerprint.
 _FREE_SECTIONS = ("run", "resources", "checkpoint", "prepare")
-_FREE_KEYS = ("data.store", "sampler.threads", "sampler.prefetch")
+_FREE_KEYS = ("data.store", "data.cache", "data.verify", "sampler.threads", "sampler.prefetch")
 
 # Recomputed means may differ from those in metrics.json by the rounding of another device, not by another model's.
 _TOLERANCE = 5e-4

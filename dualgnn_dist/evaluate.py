@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -14,6 +13,7 @@ from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.evaluation import Split, candidates_of, evaluate
 from dualgnn_dist.inference import infer
 from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.mirror import fetch
 from dualgnn_dist.run_folder import CONFIG, METRICS
 from dualgnn_dist.state import author, make_state
 from dualgnn_dist.strict import UserError, run_program
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--split", choices=["valid", "test"], default="test", help="what is held out (default: test)")
     cli.add_overrides(made)
     options = cli.parse(made, arguments)
-    run = Path(options.run).absolute()
+    run = fetch(options.run)
     if not (run / METRICS).is_file():
         raise UserError(f"{run} is no finished run: it has no {METRICS}; finish it with `train --resume`")
     config = load(run / CONFIG, options.overrides)

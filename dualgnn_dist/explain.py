@@ -20,6 +20,7 @@ from dualgnn_dist.explanation import (
     why_no_weights,
 )
 from dualgnn_dist.finished_run import FinishedRun, read_learned, read_run
+from dualgnn_dist.mirror import fetch
 from dualgnn_dist.run_folder import write_atomically
 from dualgnn_dist.state import make_model
 from dualgnn_dist.strict import UserError, run_program
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--communities", metavar="N", type=int, default=8, help="at most so many (default: 8)")
     made.add_argument("--output", metavar="FOLDER", help="of figure and table (default: explanation, in the run)")
     options = made.parse_args(arguments)
-    run, console = read_run(Path(options.run).absolute()), Console()
+    run, console = read_run(fetch(options.run)), Console()
     if options.user is not None:
         explain_user(run, options.user, console)
     else:

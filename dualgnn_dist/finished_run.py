@@ -41,7 +41,7 @@ class FinishedRun:
         Raises:
             UserError: it is not there, or was made again with other content since.
         """
-        store = Store.open(self.config.data.store)
+        store = Store.open(self.config.data.folder())
         if store.manifest.fingerprint != self.fingerprint:
             raise UserError(
                 f"the store {store.path} is not the one that {self.folder} was trained on (its fingerprint is "

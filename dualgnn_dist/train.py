@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dualgnn_dist import checkpoint, cli, home
+from dualgnn_dist import checkpoint, cli, home, trackers
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.mirror import Mirror
@@ -35,6 +35,7 @@ def train(config: RunConfig, resume: bool = False) -> Path:
         say(notice)
     folder, mirror = config.run.folder, Mirror(config.run)
     mirror.check(resume)
+    trackers.check(config.run.trackers)
     RunFolder.check(folder, config.to_yaml(), resume)
     store = ensure_store(config)
     plan = describe(config, store)  # makes the model: what does not fit the data is refused here

@@ -27,6 +27,7 @@ from ray.util.state import list_actors
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.job import train_worker
 from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.launch.ray_metrics import RayMetrics
 from dualgnn_dist.progress import duration, say
 from dualgnn_dist.run_folder import RunFolder
 from dualgnn_dist.search import Distribution, Sweep
@@ -178,7 +179,8 @@ def _train_worker(config: RunConfig, world: World, metric: str) -> float:
     def report(metrics: Mapping[str, Any], folder: Path) -> None:
         ray_train.report(_so_far(metrics), folder)  # a barrier: every rank has the same metrics; Tune gets rank 0's
 
-    return train_worker(config, world, report, ray.train.torch.prepare_model)
+    metrics = RayMetrics(config.run.name, config.model.name, world.rank)
+    return train_worker(config, world, report, ray.train.torch.prepare_model, [metrics])
 
 
 def _so_far(metrics: Mapping[str, Any]) -> dict[str, Any]:
