@@ -214,13 +214,13 @@ def test_more_workers_than_the_machine_has(
     monkeypatch.setattr(ray_train.ray, "cluster_resources", lambda: {"CPU": 2.0})
     config = load(write_config(), ["resources.num_workers=3"])
     with pytest.raises(UserError, match=r"3 workers need 3 CPUs and this machine has 2; lower resources\.num_workers"):
-        ray_train._check_resources(config)
+        ray_train.check_resources(config)
     with pytest.raises(UserError, match=r"1 workers need 1 GPUs and this machine has 0"):
-        ray_train._check_resources(load(write_config(), ["resources.num_workers=1", "resources.use_gpu=true"]))
-    ray_train._check_resources(load(write_config(), ["resources.num_workers=2"]))
-    ray_train._check_resources(load(write_config(), ["resources.num_workers=[2, 8]"]))
+        ray_train.check_resources(load(write_config(), ["resources.num_workers=1", "resources.use_gpu=true"]))
+    ray_train.check_resources(load(write_config(), ["resources.num_workers=2"]))
+    ray_train.check_resources(load(write_config(), ["resources.num_workers=[2, 8]"]))
     monkeypatch.setattr(ray_train.ray, "nodes", lambda: [{}, {}])
-    ray_train._check_resources(config)
+    ray_train.check_resources(config)
 
 
 class Malicious:
