@@ -269,7 +269,8 @@ def _concurrency(config: RunConfig) -> int:
 def _keep_tune_quiet() -> None:
     """Our own lines say how trials end, and every run keeps its own history."""
     quiet = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
-    for name, value in quiet.items():
+    # Ctrl-C would end Tune as if all trials were done, and the test items would be ranked for a sweep that goes on.
+    for name, value in {**quiet, "TUNE_DISABLE_SIGINT_HANDLER": "1"}.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
