@@ -20,7 +20,7 @@ from dualgnn_dist.config import RunConfig
 from dualgnn_dist.memory import keep_freed_memory
 from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.progress import say
-from dualgnn_dist.run_folder import REPRESENTATIONS, RunFolder
+from dualgnn_dist.run_folder import REPRESENTATIONS
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.telemetry import Listener
 from dualgnn_dist.trainer import Outcome, Report, Trainer, Wrap, ddp, latest_checkpoint, silent
@@ -62,9 +62,8 @@ def run_worker(
         "store": {"path": str(store.path), "fingerprint": store.manifest.fingerprint},
         "versions": versions(),
     }
-    folder = RunFolder(config.run.folder, world.is_main)
-    folder.write_metrics(summary)
-    folder.close()
+    trainer.folder.write_metrics(summary)
+    trainer.folder.close()
     Mirror(config.run).push_results(world)
 
 
@@ -75,6 +74,7 @@ def train_worker(
     with _tracking(config, world) as tracked, _denormals_flushed():
         trainer, _ = _trainer(config, world, True, report, wrap, [*listeners, *tracked])
         trainer.train()
+    trainer.folder.close()
     return trainer.progress.best
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from dualgnn_dist.strict import UserError
 from dualgnn_dist.telemetry import Listener, Reading, flat, metric_of
@@ -130,8 +131,13 @@ class RunFolder(Listener):
             return
         settings = flat(yaml.safe_load((self.path / CONFIG).read_text()))
         shown = {key: value if isinstance(value, (bool, int, float)) else str(value) for key, value in settings.items()}
-        with SummaryWriter(str(self.path / "tensorboard")) as board:
-            board.add_hparams(shown, {f"test/{name}": value for name, value in test.items()}, run_name=".")
+        results = {f"test/{name}": value for name, value in test.items()}
+        board = self._board = self._board or SummaryWriter(str(self.path / "tensorboard"))
+        assert board.file_writer is not None
+        for summary in hparams(shown, results):  # `add_hparams` would begin a file of its own
+            board.file_writer.add_summary(summary)
+        for name, value in results.items():
+            board.add_scalar(name, value)
 
     def close(self) -> None:
         """Ends the TensorBoard file."""

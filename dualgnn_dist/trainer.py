@@ -119,18 +119,18 @@ class Trainer:
         self.loader = Loader(store, self.state.model, config.sampler, config.run.seed, world)
         self.progress = Progress()
         self._candidates = candidates_of(store, bool(self.state.model.modalities))
-        self._folder = RunFolder(config.run.folder, world.is_main)
+        self.folder = RunFolder(config.run.folder, world.is_main)
         self._mirror = Mirror(config.run)
         self._say: Say = say if world.is_main else nothing
         self._stop = StopMeetings(config.run.folder, world)
-        self._meter = Meter([*listeners, self._folder] if world.is_main else listeners)
+        self._meter = Meter([*listeners, self.folder] if world.is_main else listeners)
 
     def resume(self, folder: Path | None) -> None:
         """Goes on from a checkpoint, written by any number of workers; None: from the start, forgetting the history."""
         if folder is not None:
             self.progress = Progress(**self.state.load(folder, self._world))
             self._say(f"resumed from {folder} after epoch {self.progress.epoch}, step {self.progress.step}")
-        self._folder.forget_after(self.progress.epoch)
+        self.folder.forget_after(self.progress.epoch)
 
     def fit(self) -> Outcome:
         """Trains to the end and returns the test metrics of the best state."""
@@ -152,7 +152,6 @@ class Trainer:
             self._train_epoch(lines)
             if progress.epoch % settings.eval_every == 0 or progress.epoch == settings.epochs:
                 self._validate()
-        self._folder.close()
 
     def test(self) -> Outcome:
         """Takes over the state of the best epoch and ranks the test items with it."""
@@ -226,7 +225,7 @@ class Trainer:
     def _save_and_stop(self) -> NoReturn:
         progress = self.progress
         self._save({"step": progress.epoch * self.loader.num_steps + progress.step})
-        self._folder.close()
+        self.folder.close()
         raise Stopped(f"checkpoint {self._checkpoint_folder(progress.epoch, progress.step)}; go on with --resume")
 
     def _totals(self, loss_sum: float) -> Totals:
@@ -274,7 +273,7 @@ class Trainer:
 
     def _log(self, kind: str, values: Mapping[str, float]) -> None:
         epoch = self.progress.epoch
-        self._folder.log({"epoch": epoch, kind: values})
+        self.folder.log({"epoch": epoch, kind: values})
         self._meter.end_epoch(epoch, _prefixed(kind, values))
 
     def _shown_metrics(self) -> list[str]:
@@ -312,7 +311,7 @@ class Trainer:
                     checkpoint.remove(other)
 
     def _checkpoint_folder(self, epoch: int, step: int = 0) -> Path:
-        return self._folder.checkpoints / _name(epoch, step)
+        return self.folder.checkpoints / _name(epoch, step)
 
 
 def _prefixed(kind: str, values: Mapping[str, float]) -> dict[str, float]:
