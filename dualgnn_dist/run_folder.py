@@ -143,6 +143,7 @@ class RunFolder(Listener):
         """Ends the TensorBoard file."""
         if self._board is not None:
             self._board.close()
+            self._board = None
 
 
 def _epoch_of(line: str) -> float:
