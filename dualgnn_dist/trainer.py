@@ -336,5 +336,7 @@ def best_checkpoint(run: Path) -> Path:
 
 def latest_checkpoint(run: Path) -> Path | None:
     """The newest complete checkpoint of a run folder, or None."""
-    found = [folder for folder in sorted((run / CHECKPOINTS).glob("epoch-*")) if checkpoint.exists(folder)]
+    # One that was being written when the run was killed may hold half a manifest.
+    whole = (folder for folder in sorted((run / CHECKPOINTS).glob("epoch-*")) if folder.suffix != ".partial")
+    found = [folder for folder in whole if checkpoint.exists(folder)]
     return found[-1] if found else None

@@ -174,3 +174,10 @@ def test_where_relative_paths_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert str(home.home()) in (home.notice() or "") and home.HOME in (home.notice() or "")
     monkeypatch.setenv(home.HOME, str(tmp_path / "shared"))
     assert home.home() == tmp_path / "shared" and home.notice() is None
+
+
+def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:
+    for name, manifest in (("epoch-00001", "{}"), ("epoch-00002-step-0000007.partial", "")):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        (tmp_path / "checkpoints" / name / "checkpoint.json").write_text(manifest)
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "epoch-00001"
