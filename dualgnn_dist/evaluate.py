@@ -14,11 +14,11 @@ from dualgnn_dist.evaluation import Split, candidates_of, evaluate
 from dualgnn_dist.inference import infer
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.mirror import fetch
+from dualgnn_dist.run_checkpoints import best_checkpoint
 from dualgnn_dist.run_folder import CONFIG, METRICS
 from dualgnn_dist.state import author, make_state
 from dualgnn_dist.strict import UserError, run_program
 from dualgnn_dist.train import show
-from dualgnn_dist.trainer import best_checkpoint
 from dualgnn_dist.world import World
 
 

@@ -20,10 +20,11 @@ from dualgnn_dist.config import RunConfig
 from dualgnn_dist.memory import keep_freed_memory
 from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.progress import say
+from dualgnn_dist.run_checkpoints import latest_checkpoint
 from dualgnn_dist.run_folder import REPRESENTATIONS
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.telemetry import Listener
-from dualgnn_dist.trainer import Outcome, Report, Trainer, Wrap, ddp, latest_checkpoint, silent
+from dualgnn_dist.trainer import Outcome, Report, Trainer, Wrap, ddp, silent
 from dualgnn_dist.world import World
 
 _SMALLEST_NORMAL = torch.finfo(torch.float32).tiny

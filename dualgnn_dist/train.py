@@ -16,12 +16,12 @@ from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.prepare import ensure_store
 from dualgnn_dist.progress import say
+from dualgnn_dist.run_checkpoints import latest_checkpoint
 from dualgnn_dist.run_folder import METRICS, RunFolder
 from dualgnn_dist.sampling.order import num_steps
 from dualgnn_dist.state import author, make_model, num_parameters
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import run_program
-from dualgnn_dist.trainer import latest_checkpoint
 
 
 def train(config: RunConfig, resume: bool = False) -> Path:

@@ -25,7 +25,8 @@ from dualgnn_dist.inference import Representations, infer
 from dualgnn_dist.loader import Loader
 from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.progress import Say, StepProgress, nothing, say
-from dualgnn_dist.run_folder import CHECKPOINTS, RunFolder
+from dualgnn_dist.run_checkpoints import checkpoint_name
+from dualgnn_dist.run_folder import RunFolder
 from dualgnn_dist.state import TrainingState, make_state
 from dualgnn_dist.stop import StopMeetings
 from dualgnn_dist.store.reader import Store
@@ -311,32 +312,8 @@ class Trainer:
                     checkpoint.remove(other)
 
     def _checkpoint_folder(self, epoch: int, step: int = 0) -> Path:
-        return self.folder.checkpoints / _name(epoch, step)
+        return self.folder.checkpoints / checkpoint_name(epoch, step)
 
 
 def _prefixed(kind: str, values: Mapping[str, float]) -> dict[str, float]:
     return {f"{kind}/{name}": value for name, value in values.items()}
-
-
-def _name(epoch: int, step: int = 0) -> str:
-    return f"epoch-{epoch:05d}" + (f"-step-{step:07d}" if step else "")
-
-
-def best_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run's best epoch, as its newest checkpoint names it.
-
-    Raises:
-        UserError: the run has no complete checkpoint.
-    """
-    latest = latest_checkpoint(run)
-    if latest is None:
-        raise UserError(f"the run {run} has no complete checkpoint")
-    return latest.with_name(_name(checkpoint.describe(latest)["progress"]["best_epoch"]))
-
-
-def latest_checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run folder, or None."""
-    # One that was being written when the run was killed may hold half a manifest.
-    whole = (folder for folder in sorted((run / CHECKPOINTS).glob("epoch-*")) if folder.suffix != ".partial")
-    found = [folder for folder in whole if checkpoint.exists(folder)]
-    return found[-1] if found else None

@@ -22,7 +22,7 @@ FLOORS = [
     {"store", "sampling", "models", "metrics", "row_adam", "routing", "run_folder", "export", "drop_modality"},
     {"build", "loader", "ranking", "sections", "tables"},
     {"checkpoint", "config", "inference"},
-    {"evaluation", "state", "finished_run", "search", "mirror"},
+    {"evaluation", "state", "finished_run", "search", "mirror", "run_checkpoints"},
     {"trainer", "comparison", "explanation", "sweep_folder"},
     {"job", "comparison_text", "reporting"},
     {"launch"},

@@ -15,8 +15,9 @@ import yaml
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.inference import infer
 from dualgnn_dist.models import MODELS
+from dualgnn_dist.run_checkpoints import latest_checkpoint
 from dualgnn_dist.store.reader import Store
-from dualgnn_dist.trainer import Trainer, latest_checkpoint
+from dualgnn_dist.trainer import Trainer
 from dualgnn_dist.world import World
 
 

@@ -16,10 +16,11 @@ from dualgnn_dist import checkpoint, export
 from dualgnn_dist.config import RunConfig, load
 from dualgnn_dist.job import run_worker
 from dualgnn_dist.mirror import Mirror, fetch
+from dualgnn_dist.run_checkpoints import latest_checkpoint
 from dualgnn_dist.run_folder import METRICS, RunFolder
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import UserError
-from dualgnn_dist.trainer import Trainer, latest_checkpoint
+from dualgnn_dist.trainer import Trainer
 from dualgnn_dist.world import World
 
 

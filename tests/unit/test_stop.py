@@ -16,10 +16,11 @@ import yaml
 
 from dualgnn_dist import home, stop
 from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.run_checkpoints import latest_checkpoint
 from dualgnn_dist.stop import STOP, StopMeetings, on_signals
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import Stopped, run_program
-from dualgnn_dist.trainer import Trainer, latest_checkpoint
+from dualgnn_dist.trainer import Trainer
 from dualgnn_dist.world import World
 
 
