@@ -117,7 +117,8 @@ class Trainer:
         self.state: TrainingState = make_state(config, store, world)
         has_weights = any(True for _ in self.state.model.parameters())
         self._wrapped = wrap(self.state.model) if has_weights and world.size > 1 else self.state.model
-        self.loader = Loader(store, self.state.model, config.sampler, config.run.seed, world)
+        self._in_bfloat16 = config.train.precision == "bfloat16"
+        self.loader = Loader(store, self.state.model, config.sampler, config.run.seed, world, self._in_bfloat16)
         self.progress = Progress()
         self._candidates = candidates_of(store, bool(self.state.model.modalities))
         self.folder = RunFolder(config.run.folder, world.is_main)
@@ -168,7 +169,7 @@ class Trainer:
         """One update of everything; returns this worker's sum of losses (detached, on the device)."""
         state, world = self.state, self._world
         rows = {side: table.fetch(getattr(batch.around.subgraph, side)) for side, table in state.tables.items()}
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=self._config.train.precision == "bfloat16"):
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=self._in_bfloat16):
             losses = self._wrapped(batch, rows.get("users"), rows.get("items"))
         # Workers hold unequal slices of the batch. Averaging over workers, as DDP and the tables do, gives the mean
         # over the global batch when each worker's sum is divided by the global size and multiplied by the number of

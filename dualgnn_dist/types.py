@@ -112,7 +112,7 @@ class Feature:
 
     Args:
         present: bool [i].
-        values: float32 [i, D], zeros where missing; None for tokens.
+        values: float32 [i, D], zeros where missing; bfloat16 where training is in bfloat16; None for tokens.
         offsets: int64 [i + 1] into `tokens`; None for dense modalities.
         tokens: int64 [n] word ids.
     """

@@ -87,12 +87,17 @@ class DenseColumn:
     shards: Sequence[pa.Array]  # FixedSizeList<float32 | float16>[D], zeros beneath the nulls
     hides: Hides | None = None
 
-    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of item `rows`: values float32 [n, D], zeros where missing, and present bool [n]."""
+    def gather(self, rows: np.ndarray, as_bfloat16: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors of item `rows`: values float32 [n, D], zeros where missing, and present bool [n].
+
+        Args:
+            as_bfloat16: half the bytes: values are uint16, the bits of the nearest bfloat16 (NumPy has no such type).
+        """
         assert not len(rows) or (rows.min() >= 0 and rows.max() < len(self._present)), "rows beyond the column"
         rows = np.ascontiguousarray(rows, dtype=np.int32)
-        values = np.empty((len(rows), self.info.dimension), dtype=np.float32)
-        _gather_vectors(self._addresses, self.rows_per_shard, self.info.dtype == "float16", rows, values)
+        values = np.empty((len(rows), self.info.dimension), dtype=np.uint16 if as_bfloat16 else np.float32)
+        gather = _gather_bfloat16 if as_bfloat16 else _gather_vectors
+        gather(self._addresses, self.rows_per_shard, self.info.dtype == "float16", rows, values)
         present = self._present[rows]
         if self.hides is not None:
             hidden = self.hides(rows)
@@ -175,3 +180,27 @@ def _gather_vectors(
         else:
             for column in range(dimension):
                 values[k, column] = load_float32(addresses[shard], first + column)
+
+
+@njit(nogil=True, cache=True)
+def _gather_bfloat16(
+    addresses: np.ndarray, rows_per_shard: int, is_float16: bool, rows: np.ndarray, values: np.ndarray
+) -> None:
+    """The same into uint16 `values`, rounded as torch rounds: a tie goes to the even neighbour."""
+    dimension = values.shape[1]
+    for k in range(len(rows)):
+        shard = rows[k] // rows_per_shard
+        first = (rows[k] - shard * rows_per_shard) * dimension
+        if is_float16:
+            for column in range(dimension):
+                values[k, column] = _bfloat16_bits(load_float16(addresses[shard], first + column))
+        else:
+            for column in range(dimension):
+                values[k, column] = _bfloat16_bits(load_float32(addresses[shard], first + column))
+
+
+@njit(inline="always")
+def _bfloat16_bits(value: np.float32) -> np.uint16:
+    """The upper half of a float32 after rounding; features are finite, so NaN needs no care."""
+    bits = np.float32(value).view(np.uint32)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))

@@ -168,6 +168,10 @@ def test_an_empty_slice_has_no_loss_and_a_gradient_of_zero(name: str, demo_store
 def test_bfloat16_autocast(name: str, demo_store: Store, configure: Configure) -> None:
     half = Trainer(configure(name, demo_store, "train.precision=bfloat16"), demo_store, World())
     full = Trainer(configure(name, demo_store), demo_store, World())
+    rounded, exact = (trainer.loader.batch(0, 0).around.features for trainer in (half, full))
+    for modality, feature in rounded.items():
+        if feature.values is not None:
+            assert torch.equal(feature.values, exact[modality].values.bfloat16())
     losses = steps(half, 3)
     assert losses == pytest.approx(steps(full, 3), rel=0.02)
     found = infer(half.state.model, half.state.tables, demo_store, World())

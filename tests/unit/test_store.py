@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from dualgnn_dist.store.arrays import DenseColumn
 from dualgnn_dist.store.reader import Store
@@ -115,6 +116,21 @@ def test_every_float16_is_widened_as_numpy_does() -> None:
     for row in (-1, 8192):
         with pytest.raises(AssertionError, match="rows beyond the column"):
             column.gather(np.array([0, row]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_bfloat16_features_are_rounded_as_torch_does(dtype: type) -> None:
+    generator = np.random.default_rng(0)
+    bits = {np.float16: np.uint16, np.float32: np.uint32}[dtype]
+    numbers = generator.integers(0, np.iinfo(bits).max, 8 * 4096, dtype=bits, endpoint=True).view(dtype)
+    numbers[:8] = [0.0, -0.0, 1 + 2.0**-8, 1 + 3 * 2.0**-8, -1 - 2.0**-8, 2.0**-14, 65504, 2.0**-24]  # ties to even
+    numbers[~np.isfinite(numbers)] = 1  # `prepare` refuses them
+    info = ModalityInfo(kind="dense", dimension=8, dtype=np.dtype(dtype).name, num_present=4096)
+    column = DenseColumn(info, 4096, [pa.FixedSizeListArray.from_arrays(pa.array(numbers), 8)])
+    values, present = column.gather(np.arange(4096), as_bfloat16=True)
+    expected = torch.from_numpy(numbers.reshape(-1, 8).astype(np.float32)).bfloat16()
+    np.testing.assert_array_equal(values, expected.view(torch.uint16).numpy())
+    assert present.all()
 
 
 def test_token_features_by_row(store: Store) -> None:
