@@ -49,9 +49,10 @@ def main() -> None:
     parser.add_argument("--gpu-speedup", type=float, default=20.0, help="assumed of one GPU over one CPU thread")
     parser.add_argument("--output", default="runs/scaling")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    options = parser.parse_intermixed_args()
     if options.one:
-        return print(json.dumps(measure(options.one, options)))
+        return print(json.dumps(measure(options.one, *options.batch_sizes, options)))
     if options.sizes:
         graph_sizes(options)
     if options.workers:
@@ -65,17 +66,16 @@ def graph_sizes(options: argparse.Namespace) -> None:
     rows = []
     for size in options.sizes:
         ensure_store(config_of(size, options))
-        arguments = ["--one", str(size), "--width", str(options.width), "--output", options.output]
-        arguments += [
-            "--max-item-degree",
-            str(options.max_item_degree),
-            "--batch-sizes",
-            *map(str, options.batch_sizes),
-        ]
-        ended = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True)
-        if ended.returncode:
-            sys.exit(ended.stderr)
-        rows += json.loads(ended.stdout.splitlines()[-1])
+        for batch_size in options.batch_sizes:
+            arguments = ["--one", str(size), "--batch-sizes", str(batch_size), "--width", str(options.width)]
+            arguments += ["--max-item-degree", str(options.max_item_degree), "--output", options.output]
+            ended = subprocess.run(
+                [sys.executable, __file__, *arguments, *options.overrides], capture_output=True, text=True
+            )
+            if ended.returncode:
+                sys.exit(ended.stderr)
+            rows.append(json.loads(ended.stdout.splitlines()[-1]))
+            print(rows[-1], flush=True)
     for made in rows:
         first = next(other for other in rows if other["batch"] == made["batch"])
         made["us a node"] = round(made["step ms"] * 1000 / made["nodes"], 2)
@@ -109,30 +109,26 @@ def config_of(size: int, options: argparse.Namespace) -> Any:
     return load(path, [])
 
 
-def measure(size: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """In a fresh process: open, train some steps through the loader, look at the memory."""
-    config = config_of(size, options)
+def measure(size: int, batch_size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """In a fresh process, which holds nothing of another measurement: open, train some steps, look at the memory."""
+    config_of(size, options)
+    config = load(Path(options.output) / f"{size}.yaml", [f"sampler.batch_size={batch_size}", *options.overrides])
     torch.set_num_threads(1)
     keep_freed_memory()
     started = time.perf_counter()
     store = Store.open(config.data.store)
     opened = time.perf_counter() - started
-    rows = []
-    for batch_size in options.batch_sizes:
-        config = load(Path(options.output) / f"{size}.yaml", [f"sampler.batch_size={batch_size}"])
-        trainer = Trainer(config, store, World())
-        rows.append({"interactions": size, "batch": batch_size, "open ms": round(opened * 1000, 2)})
-        rows[-1] |= steps(trainer, 12 if batch_size > 500 else 40)
-        table = sum(t.state.values.nbytes * 3 + t.state.last_step.nbytes for t in trainer.state.tables.values())
-        private = anonymous_bytes()
-        rows[-1] |= {
-            "resident GiB": round(psutil.Process().memory_info().rss / GIB, 2),
-            "private GiB": round(private / GIB, 2),
-            "table GiB": round(table / GIB, 2),
-            "private beside it GiB": round((private - table) / GIB, 2),
-        }
-        del trainer
-    return rows
+    trainer = Trainer(config, store, World())
+    found = steps(trainer, 12 if batch_size > 500 else 40)
+    table = sum(t.state.values.nbytes * 3 + t.state.last_step.nbytes for t in trainer.state.tables.values())
+    private = anonymous_bytes()
+    memory = {
+        "resident GiB": round(psutil.Process().memory_info().rss / GIB, 2),
+        "private GiB": round(private / GIB, 2),
+        "table GiB": round(table / GIB, 2),
+        "private beside it GiB": round((private - table) / GIB, 2),
+    }
+    return {"interactions": size, "batch": batch_size, "open ms": round(opened * 1000, 2), **found, **memory}
 
 
 def anonymous_bytes() -> int:

@@ -23,7 +23,7 @@ from dualgnn_dist.sampling import order
 from dualgnn_dist.sampling.co_users import CoUserRows, sample_co_users
 from dualgnn_dist.sampling.draw import ALL, NOTHING_EXCLUDED, Excluded
 from dualgnn_dist.sampling.negatives import NegativeSampler, popularity_weights
-from dualgnn_dist.sampling.neighbors import Backend, NeighborSampler, Seeds, parse_fanouts
+from dualgnn_dist.sampling.neighbors import Backend, Draws, NeighborSampler, Seeds, parse_fanouts
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.store.arrays import DenseColumn, FeatureColumn
 from dualgnn_dist.store.reader import Store
@@ -40,6 +40,7 @@ class SamplerConfig:
         fanouts: neighbours drawn at hop 1, 2, ..; the last repeats where a model has more hops. `all` is exact.
         co_users: co-users drawn for each user of a batch, or `all` that the model reads.
         co_user_fanout: drawn at hop 1 of a co-user that is not itself a user of the batch; null: as of other users.
+        draws: `shared`: nodes with neighbours in common choose the same ones, so that a batch reaches fewer nodes.
         backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
         threads: that make batches ahead, for each worker.
         prefetch: batches that may wait, for each worker.
@@ -53,6 +54,7 @@ class SamplerConfig:
     fanouts: tuple[int, ...] | Literal["all"] = (10, 5)
     co_users: int | Literal["all"] = 4
     co_user_fanout: int | None = None
+    draws: Draws = "independent"
     backend: Backend = "auto"
     threads: int = 1
     prefetch: int = 4
@@ -70,6 +72,8 @@ class SamplerConfig:
             raise ValueError("co_users must be at least 1, or 'all'; model.max_co_users=0 leaves co-users out")
         if self.co_user_fanout is not None and self.co_user_fanout < 1:
             raise ValueError("co_user_fanout must be at least 1, or null: as other users")
+        if self.draws == "shared" and self.backend == "pyg_lib":
+            raise ValueError("draws=shared needs backend=numba: pyg-lib draws for every node apart")
 
 
 @dataclass
@@ -114,7 +118,7 @@ class Loader:
         self._features = {name: store.features(name) for name in model.modalities}
         fanouts = parse_fanouts(config.fanouts, model.num_hops)
         self._negatives = _negative_sampler(store, config)
-        self._sampler = NeighborSampler(store.user_item, store.item_user, fanouts, config.backend)
+        self._sampler = NeighborSampler(store.user_item, store.item_user, fanouts, config.backend, config.draws)
         self.num_steps = order.num_steps(len(self._interactions.users), config.batch_size)
         self.waiting_seconds = 0.0
         self.sampled = Sampled()

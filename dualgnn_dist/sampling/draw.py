@@ -61,17 +61,17 @@ def _draw(
     csr: CSRHandle, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The fields of `Drawn`. Where a neighbour lies is known before any is read: a group's cache misses overlap."""
-    rows, available = _rows(csr, targets, excluded)
-    offsets, scale = _take(available, fanout)
+    rows, available = rows_of(csr, targets, excluded)
+    offsets, scale = take(available, fanout)
     neighbors = np.empty(offsets[-1], dtype=np.int32)
     hop_key = mix(key, hop)
     for start in range(0, len(targets), _GROUP):
         group = range(start, min(start + _GROUP, len(targets)))
         for k in group:
             positions = neighbors[offsets[k] : offsets[k + 1]]
-            _choose(positions, available[k], mix(hop_key, targets[k]))
+            choose(positions, available[k], mix(hop_key, targets[k]))
             if k < len(excluded.offsets) - 1:
-                _skip_excluded(csr, targets[k], excluded.ids[excluded.offsets[k] : excluded.offsets[k + 1]], positions)
+                skip_excluded(csr, targets[k], excluded.ids[excluded.offsets[k] : excluded.offsets[k + 1]], positions)
             if len(positions) < available[k]:
                 for position in positions:
                     prefetch_int32(rows[k], position)
@@ -84,7 +84,7 @@ def _draw(
 
 
 @njit(nogil=True, cache=True)
-def _rows(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> tuple[np.ndarray, np.ndarray]:
     """Of each target the address of its first neighbour, int64, and how many are left to draw from, int32."""
     addresses = np.empty(len(targets), dtype=np.int64)
     available = np.empty(len(targets), dtype=np.int32)
@@ -98,7 +98,7 @@ def _rows(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> tuple[np.n
 
 
 @njit(nogil=True, cache=True)
-def _take(available: np.ndarray, fanout: int) -> tuple[np.ndarray, np.ndarray]:
+def take(available: np.ndarray, fanout: int) -> tuple[np.ndarray, np.ndarray]:
     """Offsets int32 and scale float32 of drawing `fanout` of those available, or all."""
     offsets = np.zeros(len(available) + 1, dtype=np.int32)
     scale = np.empty(len(available), dtype=np.float32)
@@ -110,7 +110,7 @@ def _take(available: np.ndarray, fanout: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(nogil=True, cache=True)
-def _choose(chosen: np.ndarray, n: int, key: int) -> None:
+def choose(chosen: np.ndarray, n: int, key: int) -> None:
     """Fills `chosen` with len(chosen) distinct positions of [0, n), every subset equally likely.
 
     Few of many: Floyd's algorithm, whose search through the chosen is quadratic in their number. Else selection
@@ -147,7 +147,7 @@ def _choose_few(chosen: np.ndarray, n: int, key: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _skip_excluded(csr: CSRHandle, target: int, excluded: np.ndarray, positions: np.ndarray) -> None:
+def skip_excluded(csr: CSRHandle, target: int, excluded: np.ndarray, positions: np.ndarray) -> None:
     """Maps positions among the neighbours that are left to positions in the whole row. `excluded` ascends."""
     for other in range(len(excluded)):
         gap = find(csr, target, excluded[other])

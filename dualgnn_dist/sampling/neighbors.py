@@ -20,10 +20,12 @@ from dualgnn_dist.csr import ShardedCSR
 from dualgnn_dist.hash import Word, mix
 from dualgnn_dist.sampling import pyg_lib
 from dualgnn_dist.sampling.draw import ALL, NOTHING_EXCLUDED, Drawn, Excluded, NumbaDraw
+from dualgnn_dist.sampling.shared_draw import SharedDraw
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.types import Hop, Subgraph
 
 Backend = Literal["auto", "numba", "pyg_lib"]
+Draws = Literal["independent", "shared"]
 
 
 class Draw(Protocol):
@@ -36,8 +38,10 @@ class Draw(Protocol):
         ...
 
 
-def make_draw(backend: Backend, user_item: ShardedCSR, item_user: ShardedCSR) -> Draw:
+def make_draw(backend: Backend, user_item: ShardedCSR, item_user: ShardedCSR, draws: Draws = "independent") -> Draw:
     """The backend by name. `auto` is Numba's: it reads the shards in place and does not depend on the workers."""
+    if draws == "shared":
+        return SharedDraw(user_item, item_user)
     return PYG(user_item, item_user) if backend == "pyg_lib" else NumbaDraw(user_item, item_user)
 
 
@@ -68,12 +72,20 @@ class NeighborSampler:
 
     Args:
         fanouts: neighbours drawn at hop 1, 2, ..; `ALL` takes every one.
+        draws: whether targets with neighbours in common choose the same ones.
     """
 
-    def __init__(self, user_item: ShardedCSR, item_user: ShardedCSR, fanouts: Sequence[int], backend: Backend) -> None:
+    def __init__(
+        self,
+        user_item: ShardedCSR,
+        item_user: ShardedCSR,
+        fanouts: Sequence[int],
+        backend: Backend,
+        draws: Draws = "independent",
+    ) -> None:
         self._user_item, self._item_user = user_item, item_user
         self._fanouts = tuple(fanouts)
-        self._draw = make_draw(backend, user_item, item_user)
+        self._draw = make_draw(backend, user_item, item_user, draws)
         self._local = threading.local()
 
     def sample(self, seeds: Seeds, key: Word) -> Subgraph:

@@ -19,6 +19,7 @@ from dualgnn_dist.hash import HOPS, key
 from dualgnn_dist.sampling import pyg_lib
 from dualgnn_dist.sampling.draw import ALL, Drawn, Excluded, NumbaDraw
 from dualgnn_dist.sampling.neighbors import Draw, NeighborSampler, Seeds, make_draw, parse_fanouts
+from dualgnn_dist.sampling.shared_draw import SharedDraw
 from dualgnn_dist.sampling.transpose import sparse_rows
 from dualgnn_dist.strict import UserError
 from dualgnn_dist.types import SparseRows, Subgraph
@@ -26,6 +27,7 @@ from dualgnn_dist.types import SparseRows, Subgraph
 NUM_USERS, NUM_ITEMS = 31, 23
 BACKENDS = [
     "numba",
+    "shared",
     pytest.param("pyg_lib", marks=pytest.mark.skipif(not pyg_lib.is_installed(), reason="pyg-lib is not installed")),
 ]
 
@@ -60,7 +62,7 @@ def rows_of(drawn: Drawn) -> list[list[int]]:
 
 @pytest.fixture(params=BACKENDS)
 def draw(request: pytest.FixtureRequest) -> Draw:
-    return make_draw(request.param, *graphs())
+    return make_draw("numba", *graphs(), "shared") if request.param == "shared" else make_draw(request.param, *graphs())
 
 
 @pytest.mark.parametrize("side", ["users", "items"])
@@ -165,20 +167,85 @@ def test_a_draw_equals_a_loop(fanout: int) -> None:
             assert row == [whole[position] for position in positions]
 
 
-def test_a_node_draws_the_same_in_any_company() -> None:
-    draw = NumbaDraw(*graphs())
+def smallest_numbers(ids: list[int], count: int, hop_key: np.uint64) -> list[int]:
+    if count >= len(ids):
+        return ids
+    return sorted(ids, key=lambda neighbor: int(hash.mix(hop_key, neighbor)))[:count]
+
+
+@pytest.mark.parametrize("fanout", [1, 2, 5, 12, 40, 300, ALL])
+def test_a_shared_draw_equals_a_loop(fanout: int) -> None:
+    generator = np.random.default_rng(2)
+    degrees = [0, 1, 5, 1023, 1024, 1025, 1200, 1201, 3000]  # a window is 1,024, or 1,200 for the fanout of 300
+    users = np.repeat(np.arange(9), degrees)
+    items = np.concatenate([generator.choice(4000, degree, replace=False) for degree in degrees])
+    wide = ShardedCSR.from_pairs(users.astype(np.int32), items.astype(np.int32), 9)
+    hop_key = np.uint64(hash.mix(np.uint64(2**63 + 5), 1))
+    window = max(1024, 4 * fanout)
+    drawn = SharedDraw(wide, wide)("users", np.arange(9, dtype=np.int32), fanout, np.uint64(2**63 + 5), 1)
+    for user, row in enumerate(rows_of(drawn)):
+        seen = wide.row(user).tolist()
+        if len(seen) > window and fanout != ALL:
+            start = hash.below(np.uint64(hash.mix(hop_key, 2**40)), len(seen))
+            seen = (seen + seen)[start : start + window]
+        assert row == smallest_numbers(seen, len(wide.row(user)) if fanout == ALL else fanout, hop_key)
+
+
+def test_a_long_row_is_drawn_uniformly_from_its_windows() -> None:
+    row = np.arange(2000, dtype=np.int32) * 3
+    draw = SharedDraw(ShardedCSR.from_arrays(np.array([0, 2000]), row), ShardedCSR.from_arrays(np.zeros(1), row[:0]))
+    times, counts = 3000, np.zeros(2000)
+    for step in range(times):
+        counts[draw("users", np.zeros(1, dtype=np.int32), 100, key(1, 0, step, HOPS), 0).neighbors // 3] += 1
+    assert_as_expected(counts, times, 100 / 2000)
+
+
+def test_excluded_edges_of_a_long_row_are_never_drawn_shared() -> None:
+    row = np.arange(2000, dtype=np.int32)
+    draw = SharedDraw(ShardedCSR.from_arrays(np.array([0, 2000]), row), ShardedCSR.from_arrays(np.zeros(1), row[:0]))
+    left_out = np.setdiff1d(row, row[::20]).astype(np.int32)
+    excluded, counts = Excluded(np.array([0, len(left_out)], dtype=np.int64), left_out), np.zeros(100)
+    for step in range(3000):
+        drawn = draw("users", np.zeros(1, dtype=np.int32), 7, key(1, 0, step, HOPS), 0, excluded)
+        assert drawn.scale.tolist() == [pytest.approx(100 / 7)] and not (drawn.neighbors % 20).any()
+        counts[drawn.neighbors // 20] += 1
+    assert_as_expected(counts, 3000, 7 / 100)
+
+
+def test_shared_draws_reach_fewer_nodes_in_as_many_edges() -> None:
+    generator = np.random.default_rng(0)
+    users, items = np.nonzero(generator.random((300, 400)) < 0.2)
+    graph = ShardedCSR.from_pairs(users.astype(np.int32), items.astype(np.int32), 300)
+    alone, shared = (
+        make_draw("numba", graph, graph, draws)("users", np.arange(300, dtype=np.int32), 5, key(1, 0, 0, HOPS), 0)
+        for draws in ("independent", "shared")
+    )
+    assert len(alone.neighbors) == len(shared.neighbors) == 300 * 5
+    assert len(np.unique(shared.neighbors)) < 0.5 * len(np.unique(alone.neighbors))
+    assert not np.array_equal(
+        shared.neighbors,
+        make_draw("numba", graph, graph, "shared")(
+            "users", np.arange(300, dtype=np.int32), 5, key(1, 0, 1, HOPS), 0
+        ).neighbors,
+    )  # another step, other numbers
+
+
+@pytest.mark.parametrize("kind", [NumbaDraw, SharedDraw])
+def test_a_node_draws_the_same_in_any_company(kind: type[Draw]) -> None:
+    draw = kind(*graphs())
     users = np.arange(NUM_USERS, dtype=np.int32)
     together = rows_of(draw("users", users, 3, np.uint64(11), 1))
     for user in users:
         assert rows_of(draw("users", users[user : user + 1], 3, np.uint64(11), 1)) == [together[user]]
     assert rows_of(draw("users", users[::-1].copy(), 3, np.uint64(11), 1)) == together[::-1]
-    sharded = NumbaDraw(*(in_shards(graph, 4) for graph in graphs()))
+    sharded = kind(*(in_shards(graph, 4) for graph in graphs()))
     assert rows_of(sharded("users", users, 3, np.uint64(11), 1)) == together
 
 
+@pytest.mark.parametrize("kind", [NumbaDraw, SharedDraw])
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_excluded_edges_are_never_drawn(data: st.DataObject) -> None:
+def test_excluded_edges_are_never_drawn(kind: type[Draw], data: st.DataObject) -> None:
     user_item, item_user = graphs()
     targets = np.array(data.draw(st.permutations(range(NUM_USERS))), dtype=np.int32)
     num_listed = data.draw(st.integers(0, NUM_USERS))  # targets beyond the offsets keep all their edges
@@ -191,7 +258,7 @@ def test_excluded_edges_are_never_drawn(data: st.DataObject) -> None:
         np.array([i for row in left_out for i in row], dtype=np.int32),
     )
     fanout = data.draw(st.sampled_from([1, 3, 8, ALL]))
-    drawn = NumbaDraw(user_item, item_user)("users", targets, fanout, np.uint64(3), 0, excluded)
+    drawn = kind(user_item, item_user)("users", targets, fanout, np.uint64(3), 0, excluded)
     for k, (row, scale) in enumerate(zip(rows_of(drawn), drawn.scale, strict=True)):
         available = set(user_item.row(targets[k]).tolist()) - set(left_out[k] if k < num_listed else [])
         assert set(row) <= available
@@ -199,13 +266,14 @@ def test_excluded_edges_are_never_drawn(data: st.DataObject) -> None:
         assert scale == (pytest.approx(len(available) / len(row)) if row else 0)
 
 
-def test_what_an_exclusion_leaves_is_drawn_uniformly() -> None:
+@pytest.mark.parametrize("kind", [NumbaDraw, SharedDraw])
+def test_what_an_exclusion_leaves_is_drawn_uniformly(kind: type[Draw]) -> None:
     user = NUM_USERS - 1
     row = graphs()[0].row(user)
     left_out = row[[0, 3, 4, len(row) - 1]]
     rest = np.setdiff1d(row, left_out)
     excluded = Excluded(np.array([0, len(left_out)], dtype=np.int64), left_out.copy())
-    draw, counts = NumbaDraw(*graphs()), np.zeros(NUM_ITEMS)
+    draw, counts = kind(*graphs()), np.zeros(NUM_ITEMS)
     for step in range(3000):
         drawn = draw("users", np.array([user], dtype=np.int32), 4, key(2, 0, step, HOPS), 0, excluded)
         counts[drawn.neighbors] += 1

@@ -56,8 +56,10 @@ def test_two_and_three_workers_do_what_one_does(
     model: str, demo_store: Store, tmp_path: Path, run_workers: Callable[..., list[Any]]
 ) -> None:
     # Sampled, not at full fanout: what a node draws depends on the step and the node, never on the worker. Nor does
-    # whether it is a co-user alone: it may be a user of the batch on another worker.
-    config = make_config(demo_store, tmp_path, model, co_user_fanout=1)
+    # whether it is a co-user alone: it may be a user of the batch on another worker. Shared draws depend on the step
+    # and the neighbour.
+    draws = "shared" if model in ("dualgnn", "lightgcn") else "independent"
+    config = make_config(demo_store, tmp_path, model, co_user_fanout=1, draws=draws)
     (alone,) = run_workers(train_20_steps, 1, config)
     for size in (2, 3) if model == "dualgnn" else (2,):
         for result in run_workers(train_20_steps, size, config):

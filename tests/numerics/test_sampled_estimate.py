@@ -30,6 +30,8 @@ SAMPLED = SamplerConfig(fanouts=(3, 2), co_users=3)
         ("dualgnn", {"neighbor_weighting": "count"}, SAMPLED),
         ("dualgnn", {"neighbor_weighting": "softmax", "fusion": "mean"}, SAMPLED),
         ("dualgnn", {"neighbor_weighting": "softmax"}, replace(SAMPLED, co_user_fanout=1)),
+        ("lightgcn", {"num_layers": 3}, replace(SAMPLED, draws="shared")),
+        ("dualgnn", {"neighbor_weighting": "count"}, replace(SAMPLED, draws="shared")),
     ],
 )
 def test_mean_over_samples_meets_the_exact_representation(

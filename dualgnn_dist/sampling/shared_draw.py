@@ -1,0 +1,118 @@
+"""One hop whose targets share their draws: as good an estimate of each node from fewer distinct nodes.
+
+A neighbour gets one random number a hop, whoever asks, and a target keeps its `fanout` neighbours of the smallest
+numbers. Seen from one target that is a uniform subset without replacement, as if it drew alone; but targets with
+neighbours in common now choose the same ones. This is LABOR-0 with exact fanouts instead of expected ones: Balin and
+Catalyurek, "Layer-Neighbor Sampling: Defusing Neighborhood Explosion in GNNs", NeurIPS 2023.
+
+Drawing alone costs the fanout; this costs the length of the row. So that it does not grow with the graph, of a long row
+only a window is looked at, which begins at the same share of every long row, drawn anew for every hop.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from dualgnn_dist.csr import CSRHandle, ShardedCSR, load_int32, prefetch_int32
+from dualgnn_dist.hash import Word, below, mix
+from dualgnn_dist.sampling.draw import (
+    ALL,
+    NOTHING_EXCLUDED,
+    Drawn,
+    Excluded,
+    NumbaDraw,
+    choose,
+    rows_of,
+    skip_excluded,
+    take,
+)
+
+_WINDOW = 1024  # neighbours of a long row that are looked at, or four times the fanout
+_WINDOW_WORD = np.uint64(1 << 40)  # no node: ids are int32
+_AHEAD = 16  # targets whose neighbours are asked for while others are drawn
+
+
+class SharedDraw:
+    """The `shared` draws: the contract of `NumbaDraw`, whose fanout ALL takes the same edges."""
+
+    def __init__(self, user_item: ShardedCSR, item_user: ShardedCSR) -> None:
+        self._graphs = {"users": user_item, "items": item_user}
+        self._draw_all = NumbaDraw(user_item, item_user)
+
+    def __call__(
+        self, side: str, targets: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded = NOTHING_EXCLUDED
+    ) -> Drawn:
+        """Draws for int32 `targets`, which are `users` or `items`: a pure function of (key, hop, neighbour)."""
+        if fanout == ALL:
+            return self._draw_all(side, targets, fanout, key, hop, excluded)
+        return Drawn(*_draw(self._graphs[side].handle, targets, fanout, np.uint64(key), hop, excluded))
+
+
+@njit(nogil=True, cache=True)
+def _draw(
+    csr: CSRHandle, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fields of `Drawn`."""
+    rows, available = rows_of(csr, targets, excluded)
+    offsets, scale = take(available, fanout)
+    neighbors = np.empty(offsets[-1], dtype=np.int32)
+    hop_key = mix(key, hop)
+    window = max(_WINDOW, 4 * fanout)
+    seen, smallest = np.empty(window, dtype=np.int32), np.empty(fanout, dtype=np.uint64)
+    for k in range(len(targets)):
+        prefetch_int32(rows[min(k + _AHEAD, len(targets) - 1)], 0)
+        chosen = neighbors[offsets[k] : offsets[k + 1]]
+        left_out = excluded.ids[:0]
+        if k < len(excluded.offsets) - 1:
+            left_out = excluded.ids[excluded.offsets[k] : excluded.offsets[k + 1]]
+        degree = available[k] + len(left_out)
+        if degree > window and len(left_out) > 0:  # a window could hold any number of them
+            choose(chosen, available[k], mix(hop_key, targets[k]))
+            skip_excluded(csr, targets[k], left_out, chosen)
+            for edge in range(len(chosen)):
+                chosen[edge] = load_int32(rows[k], chosen[edge])
+            continue
+        start = below(mix(hop_key, _WINDOW_WORD), degree) if degree > window else 0
+        num_seen = _read(rows[k], start, degree, min(degree, window), left_out, seen)
+        _keep_smallest(seen[:num_seen], hop_key, smallest[: len(chosen)], chosen)
+    return offsets, neighbors, scale
+
+
+@njit(nogil=True, cache=True)
+def _read(row: int, start: int, degree: int, length: int, left_out: np.ndarray, seen: np.ndarray) -> int:
+    """Writes `length` neighbours from position `start` on, round the end of the row, but for those left out."""
+    num_seen = next_out = 0
+    for k in range(length):
+        position = start + k
+        neighbor = load_int32(row, position if position < degree else position - degree)
+        if next_out < len(left_out) and left_out[next_out] == neighbor:  # both ascend
+            next_out += 1
+            continue
+        seen[num_seen] = neighbor
+        num_seen += 1
+    return num_seen
+
+
+@njit(nogil=True, cache=True)
+def _keep_smallest(seen: np.ndarray, key: int, smallest: np.ndarray, chosen: np.ndarray) -> None:
+    """Fills `chosen` with those of the `seen` whose numbers are smallest, in that order; in the row's where all are."""
+    if len(seen) == len(chosen):
+        chosen[:] = seen
+        return
+    count = 0
+    for neighbor in seen:
+        number = mix(key, neighbor)
+        if count == len(chosen):
+            if number >= smallest[count - 1]:
+                continue
+            place = count - 1
+        else:
+            place = count
+            count += 1
+        while place > 0 and smallest[place - 1] > number:
+            smallest[place] = smallest[place - 1]
+            chosen[place] = chosen[place - 1]
+            place -= 1
+        smallest[place] = number
+        chosen[place] = neighbor
