@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16, help="at 64, 10 M users take 23 GB of rows and moments")
     parser.add_argument("--max-item-degree", type=int, default=300)
     parser.add_argument("--gpu-speedup", type=float, default=20.0, help="assumed of one GPU over one CPU thread")
+    parser.add_argument("--contender", default="ours", help="row of step_10000000.json that --plan starts from")
     parser.add_argument("--output", default="runs/scaling")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
@@ -216,13 +217,15 @@ def workers(options: argparse.Namespace) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
-    """A cluster by arithmetic, from `step_10000000.json`: what is measured and what is assumed stands in the print."""
-    step = json.loads((common.RESULTS / "step_10000000.json").read_text())
-    ours = step["rows"][0]
-    batch, width, users = 1024, 64, ours["users of a batch"]
+    """A cluster by arithmetic from results filed: what is measured and what is assumed stands in the print."""
+    step, sizes = (json.loads((common.RESULTS / f"{n}.json").read_text()) for n in ("step_10000000", "scaling_graph"))
+    ours = next(row for row in step["rows"] if row["contender"] == options.contender)
+    nodes = {row["interactions"]: row["nodes"] for row in sizes["rows"] if row["batch"] == 1024}
+    growth = max(nodes.values()) / nodes[10_000_000]  # a batch reaches more of a larger graph
+    batch, width, users = 1024, 64, round(ours["users of a batch"] * growth)
     row_width = 3 * width + 3  # preferences in three modalities, fusion weights
     dense = 4 * sum(d * 4 * width + 4 * width * width for d in (128, 128, 384))
-    compute = ours["step s"] * step["options"]["threads"] / options.gpu_speedup
+    compute = ours["step s"] * growth * step["options"]["threads"] / options.gpu_speedup
     rows = []
     for gpus in GPUS:
         away = (gpus - 1) / gpus
@@ -249,7 +252,8 @@ def plan(options: argparse.Namespace) -> None:
     size = store_size(MICROLENS)
     threads, parts = step["options"]["threads"], ", ".join(f"{name} {value:.1f}" for name, value in size.items())
     print(
-        f"Measured: {ours['step s']} s a step on {threads} CPU threads; {users:,} distinct users a batch.\n"
+        f"Measured: {ours['step s']} s a step on {threads} CPU threads ({options.contender}); on {max(nodes):,} "
+        f"interactions a batch has {growth:.2f} times the nodes: taken as {users:,} users and so many more seconds.\n"
         f"Assumed: a GPU does {options.gpu_speedup:g} times one CPU thread; each has a network link of its own; "
         "nothing overlaps; 1 row in N is at home; an all-reduce moves its tensor twice.\n"
         f"MicroLens' store: {sum(size.values()):.0f} GB a node ({parts})."

@@ -2,7 +2,8 @@
 
 Each worker is a process pinned to a core of its own, its loader's thread with it: unpinned, one worker's loader would
 run on the second core and there would be nothing left to gain. Gloo, as Ray's CPU workers use, without Ray around it.
-How many nodes a worker computes is printed too: halves of a batch reach more than half of its nodes.
+Halves of a batch reach more than half of its nodes: how many a worker computes is printed too. `apart` is what the
+machine itself gives: two workers that share nothing but its memory, each training by itself.
 
     python benchmarks/worker_scaling.py --interactions 10000000 --batch-sizes 32 256 2048
 """
@@ -45,8 +46,12 @@ def main() -> None:
     rows = []
     for batch in options.batch_sizes:
         one = measure(1, batch, options)
-        for kind, size, global_batch in (("one", 1, batch), ("strong", 2, batch), ("weak", 2, 2 * batch)):
-            found = one if size == 1 else measure(size, global_batch, options)
+        kinds = ("one", 1, batch), ("apart", 2, 2 * batch), ("strong", 2, batch), ("weak", 2, 2 * batch)
+        for kind, size, global_batch in kinds:
+            if kind == "apart":
+                found = measure(2, batch, options, is_apart=True)
+            else:
+                found = one if size == 1 else measure(size, global_batch, options)
             rate = global_batch / found["seconds"]
             rows.append(
                 {
@@ -70,23 +75,24 @@ def main() -> None:
     common.file("worker_scaling", {"rows": rows, "options": vars(options)})
 
 
-def measure(size: int, batch: int, options: argparse.Namespace) -> dict[str, Any]:
+def measure(size: int, batch: int, options: argparse.Namespace, is_apart: bool = False) -> dict[str, Any]:
     """Median seconds of a step on `size` workers, and the nodes of a worker's batch."""
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(work, (size, batch, folder, options), nprocs=size)
+        torch.multiprocessing.spawn(work, (size, batch, folder, options, is_apart), nprocs=size)
         return torch.load(Path(folder) / "found", weights_only=True)
 
 
-def work(rank: int, size: int, batch: int, folder: str, options: argparse.Namespace) -> None:
-    """A worker."""
+def work(rank: int, size: int, batch: int, folder: str, options: argparse.Namespace, is_apart: bool) -> None:
+    """A worker; `is_apart`: one that knows of no other."""
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank]})
     torch.set_num_threads(1)
     keep_freed_memory()
-    if size > 1:
+    is_group = size > 1 and not is_apart
+    if is_group:
         dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size)
     path = Path(options.output) / f"{options.interactions}.yaml"
     config = load(path, [f"sampler.batch_size={batch}", *options.overrides])
-    trainer = Trainer(config, Store.open(config.data.store), World(rank, size))
+    trainer = Trainer(config, Store.open(config.data.store), World(rank, size) if is_group else World())
     seconds, nodes, batches = [], [], trainer.loader.epoch(0)
     for _ in range(options.steps):
         started = time.perf_counter()
@@ -99,7 +105,7 @@ def work(rank: int, size: int, batch: int, folder: str, options: argparse.Namesp
     if rank == 0:
         found = {"seconds": statistics.median(seconds[half:]), "nodes": round(statistics.mean(nodes[half:]))}
         torch.save(found, Path(folder) / "found")
-    if size > 1:
+    if is_group:
         dist.destroy_process_group()
 
 
