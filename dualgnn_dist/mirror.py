@@ -25,7 +25,7 @@ _BOARD = "tensorboard"
 
 
 class Mirror:
-    """The way of a run's folder to its URL and back. For a run whose output is no URL its methods do nothing.
+    """The way of a run's folder to its URL and back. For a run whose output is no URL its methods change nothing.
 
     Every method raises UserError where the storage refuses or cannot be reached.
 
@@ -36,6 +36,10 @@ class Mirror:
     def __init__(self, run: RunSection) -> None:
         self.folder = run.folder
         self._remote = RemoteFolder.at(join(run.output, run.name)) if is_url(run.output) else None
+
+    def is_started(self) -> bool:
+        """Whether there is a run to go on with: at the URL, or in the folder where there is none."""
+        return (self.folder / CONFIG).exists() if self._remote is None else self._remote.exists(CONFIG)
 
     def check(self, resume: bool) -> None:
         """Refuses a run that is there and not to be resumed, or the other way round; fetches what is to be resumed.

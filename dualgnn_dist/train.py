@@ -111,8 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument(
         "--resume", action="store_true", help="go on with the run of this name from its newest checkpoint"
     )
+    made.add_argument(
+        "--resume-or-start", action="store_true", help="the same, or start where there is no such run: for what retries"
+    )
     options = cli.parse(made, arguments)
-    folder = train(load(options.config, options.overrides), options.resume)
+    config = load(options.config, options.overrides)
+    resume = options.resume or (options.resume_or_start and Mirror(config.with_absolute_paths().run).is_started())
+    folder = train(config, resume)
     show(folder, json.loads((folder / METRICS).read_text()))
 
 

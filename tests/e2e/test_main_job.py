@@ -151,13 +151,13 @@ def test_a_killed_process_is_resumed_bit_for_bit(
     settings = {"train.epochs": 8, "train.eval_every": 2, "sampler.batch_size": 128, "checkpoint.every_steps": 7}
     run = tmp_path / "runs" / "killed"
     config = write_config({**settings, "run.name": "killed"})
-    program = start("dualgnn_dist.train", ["--config", config], tmp_path)
+    program = start("dualgnn_dist.train", ["--config", config, "--resume-or-start"], tmp_path)
     within = r"epoch-0000[2-6]-step-*"
     program.wait_for(lambda: list((run / "checkpoints").glob(f"{within}/checkpoint.json")), "a checkpoint in an epoch")
     program.process.kill()
     program.wait()
     assert not (run / "metrics.json").exists(), "killed too late: the test shows nothing"
-    said = call(train.main, "--config", config, "--resume")
+    said = call(train.main, "--config", config, "--resume-or-start")
     assert said.code == 0 and "resumed from" in said.output, said
     ours, theirs = metrics_of(run), metrics_of(trained({**settings, "run.name": "undisturbed"}))
     for key in ("test", "validation", "best_epoch", "epochs"):

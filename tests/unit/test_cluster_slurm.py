@@ -82,7 +82,7 @@ def test_slurm_starts_ray_on_all_nodes_trains_on_the_first_and_ends_it(slurm: An
         assert ("--head" in call) == (node == "--nodelist=n1")
         assert ("--node-ip-address=10.0.0.7" if "--head" in call else "--address=10.0.0.7:6379") in call
     (train,) = (call for call in calls if "dualgnn_dist.train" in call)
-    assert "--nodelist=n1" in train and "--resume" not in train
+    assert "--nodelist=n1" in train and "--resume-or-start" in train  # a requeued job goes on
     overrides = [word for word in train if re.match(r"\w+\.\w+=", word)]
     config = load(ROOT / "configs/tiktok.yaml", overrides)
     assert (config.resources.num_workers, config.resources.use_gpu, config.resources.cpus_per_worker) == (12, True, 2)
@@ -90,15 +90,13 @@ def test_slurm_starts_ray_on_all_nodes_trains_on_the_first_and_ends_it(slurm: An
     assert "rm" in calls[-1] and calls[-1][-1] == "/tmp/ray-42"
 
 
-def test_slurm_goes_on_with_the_run_of_its_name_and_hands_the_exit_code_on(slurm: Any, tmp_path: Path) -> None:
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
-    (tmp_path / "runs" / "mine" / "config.yaml").write_text("{}")
+def test_slurm_takes_what_the_user_says_and_hands_the_exit_code_on(slurm: Any) -> None:
     code, calls, _ = slurm("configs/tiktok.yaml", "run.name=mine", "resources.num_workers=3", gpus=None, ends_with=2)
     assert code == 2
     (train,) = (call for call in calls if "dualgnn_dist.train" in call)
-    assert "--resume" in train
     config = load(ROOT / "configs/tiktok.yaml", [word for word in train if re.match(r"\w+\.\w+=", word)])
     assert (config.resources.num_workers, config.resources.use_gpu, config.resources.cpus_per_worker) == (3, False, 8)
+    assert config.run.name == "mine"
     code, calls, errors = slurm()
     assert code == 1 and calls == [] and "which config?" in errors
 

@@ -105,6 +105,7 @@ def test_a_run_is_begun_once_and_resumed_only_if_it_is_there(run: RunConfig, tmp
         Mirror(run.run).check(resume=False)
     Mirror(run.run).check(resume=True)
     other = dataclasses.replace(run.run, name="other")
+    assert Mirror(run.run).is_started() and not Mirror(other).is_started()
     with pytest.raises(UserError, match=r"no run to resume at file:.*bucket/other; leave out --resume"):
         Mirror(other).check(resume=True)
     Mirror(run.run).withdraw_unless_started()
@@ -115,6 +116,7 @@ def test_a_run_is_begun_once_and_resumed_only_if_it_is_there(run: RunConfig, tmp
 def test_a_local_run_has_no_mirror(run: RunConfig, tmp_path: Path) -> None:
     mirror = Mirror(dataclasses.replace(run.run, output=str(tmp_path / "local")))
     mirror.check(False)
+    assert not mirror.is_started()
     mirror.start()
     mirror.pull()
     mirror.push_checkpoint(tmp_path / "x", World(), [])
