@@ -46,22 +46,35 @@ def main() -> None:
     user_item, item_user = zipf_graph(options.users, options.items, options.interactions)
     seeds = [draw_seeds(options, call) for call in range(options.calls)]
     sampler = NeighborSampler(user_item, item_user, FANOUTS, "numba")
+    sharing = NeighborSampler(user_item, item_user, FANOUTS, "numba", "shared")
     samplers = {
         "ours: draw + relabel": lambda call: sampler._reach(seeds[call], np.uint64(call)),
         "ours: whole": lambda call: sampler.sample(seeds[call], np.uint64(call)),
+        "ours, shared draws: whole": lambda call: sharing.sample(seeds[call], np.uint64(call)),
         **rivals(user_item, item_user, seeds),
     }
     rows = measure(samplers, options.calls)
     rows += [{"sampler": f"{name} (seen elsewhere)", "ms": ms, "median ms": ""} for name, ms in SEEN_ELSEWHERE.items()]
     threads = {str(number): batches_per_second(sampler, seeds, number) for number in (1, 2)}
-    subgraph = sampler.sample(seeds[0], np.uint64(0))
-    nodes = len(subgraph.users) + len(subgraph.items)
+    subgraphs = [each.sample(seeds[0], np.uint64(0)) for each in (sampler, sharing)]
+    nodes, shared_nodes = (len(subgraph.users) + len(subgraph.items) for subgraph in subgraphs)
     common.show(
-        f"{options.seeds:,} seeds, fanouts 10,5, one thread: our {nodes:,} nodes; least and median of a call", rows
+        f"{options.seeds:,} seeds, fanouts 10,5, one thread: our {nodes:,} nodes, {shared_nodes:,} with shared draws; "
+        "least and median of a call",
+        rows,
     )
     print(f"batches a second: {threads['1']:.1f} with one thread, {threads['2']:.1f} with two")
     draw(rows)
-    common.file("hops", {"rows": rows, "batches_per_second": threads, "nodes": nodes, "options": vars(options)})
+    common.file(
+        "hops",
+        {
+            "rows": rows,
+            "batches_per_second": threads,
+            "nodes": nodes,
+            "shared_nodes": shared_nodes,
+            "options": vars(options),
+        },
+    )
 
 
 def zipf_graph(num_users: int, num_items: int, num_interactions: int) -> tuple[ShardedCSR, ShardedCSR]:

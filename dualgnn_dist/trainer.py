@@ -32,36 +32,12 @@ from dualgnn_dist.stop import StopMeetings
 from dualgnn_dist.store.reader import Store
 from dualgnn_dist.strict import Stopped, UserError
 from dualgnn_dist.telemetry import Listener, Meter, Totals
+from dualgnn_dist.training_progress import Progress
 from dualgnn_dist.types import Batch, to_device
 from dualgnn_dist.world import World
 
 Report = Callable[[Mapping[str, Any], Path], None]
 Wrap = Callable[[nn.Module], nn.Module]
-
-
-@dataclass
-class Progress:
-    """Where a run is, beside its weights: all that a checkpoint must say to go on as if nothing had happened.
-
-    Attributes:
-        epoch, step: the next step to take; step 0 is the start of an epoch.
-        best: the best validation metric so far, reached after `best_epoch` epochs.
-        evaluations_since_best: counted for early stopping.
-        loss_sum, loss_count: of this epoch so far.
-        seconds: spent on each stage so far.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    best: float = -math.inf
-    best_epoch: int = 0
-    evaluations_since_best: int = 0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    validation: dict[str, float] = dataclasses.field(default_factory=dict)
-    seconds: dict[str, float] = dataclasses.field(
-        default_factory=lambda: {"training": 0.0, "waiting": 0.0, "inference": 0.0, "ranking": 0.0}
-    )
 
 
 @dataclass(frozen=True)
@@ -148,7 +124,7 @@ class Trainer:
         settings, progress = self._config.train, self.progress
         total, done = settings.epochs * self.loader.num_steps, progress.epoch * self.loader.num_steps
         lines = StepProgress(self._say, total, done + progress.step)
-        while progress.epoch < settings.epochs and not self._is_out_of_patience():
+        while progress.epoch < settings.epochs and not progress.is_out_of_patience(settings.patience):
             if self._stop.meet():
                 self._save_and_stop()
             self._train_epoch(lines)
@@ -189,7 +165,7 @@ class Trainer:
         self.state.model.train()
         started, waited = time.perf_counter(), self.loader.waiting_seconds
         loss_sum = torch.tensor(progress.loss_sum if world.is_main else 0.0, dtype=torch.float64, device=world.device)
-        steps_before = progress.step
+        steps_before, count_before = progress.step, progress.loss_count
         self._meter.start(lambda: self._totals(float(loss_sum)))
 
         def mean_loss() -> float:  # of this worker's slices: called only for a line on the screen
@@ -211,7 +187,9 @@ class Trainer:
             if progress.step < num_steps:
                 self._between_steps(loss_sum)
         self._meter.read()
-        self._end_epoch(float(world.sum(loss_sum)), time.perf_counter() - started, self.loader.waiting_seconds - waited)
+        seconds = time.perf_counter() - started
+        interactions = progress.loss_count - count_before
+        self._end_epoch(float(world.sum(loss_sum)), interactions, seconds, self.loader.waiting_seconds - waited)
 
     def _between_steps(self, loss_sum: Tensor) -> None:
         """A checkpoint within the epoch where one is due, or wanted by who stops the run."""
@@ -239,19 +217,16 @@ class Trainer:
             counts.update({f"{name}/{side}": count for name, count in vars(table.traffic).items()})
         return Totals(step, step / loader.num_steps, step / (settings.epochs * loader.num_steps), loss_sum, counts)
 
-    def _end_epoch(self, loss_sum: float, seconds: float, waited: float) -> None:
+    def _end_epoch(self, loss_sum: float, interactions: int, seconds: float, waited: float) -> None:
+        """`interactions` were trained in so many `seconds`: all of the epoch, or what was left of it."""
         progress = self.progress
-        loss = loss_sum / progress.loss_count
+        loss, rate = loss_sum / progress.loss_count, interactions / seconds
         if not math.isfinite(loss):
             raise Diverged(
                 f"the loss of epoch {progress.epoch + 1} is {loss}: training has diverged; lower "
                 f"optimizer.learning_rate (now {self._config.optimizer.learning_rate})"
             )
-        rate = progress.loss_count / seconds
-        progress.seconds["training"] += seconds
-        progress.seconds["waiting"] += waited
-        progress.epoch, progress.step = progress.epoch + 1, 0
-        progress.loss_sum, progress.loss_count = 0.0, 0
+        progress.end_epoch(seconds, waited)
         record = {"loss": loss, "seconds": seconds, "interactions_per_second": rate, "waiting_share": waited / seconds}
         self._log("training", record)
         self._say(
@@ -262,12 +237,8 @@ class Trainer:
     def _validate(self) -> None:
         progress, metric = self.progress, self._config.train.metric
         values = self._rank(self._infer(), "valid", self._candidates[0])
-        is_better = values[metric] > progress.best
         previous_best = progress.best_epoch
-        progress.evaluations_since_best += 1
-        if is_better:
-            progress.best, progress.best_epoch, progress.evaluations_since_best = values[metric], progress.epoch, 0
-            progress.validation = values
+        is_better = progress.judge(values, metric)
         self._log("validation", values)
         shown = "  ".join(f"{name} {values[name]:.4f}" for name in dict.fromkeys([metric, *self._shown_metrics()]))
         self._say(f"epoch {progress.epoch}  validation  {shown}{'  best so far' if is_better else ''}")
@@ -295,10 +266,6 @@ class Trainer:
         )
         self.progress.seconds["ranking"] += time.perf_counter() - started
         return values
-
-    def _is_out_of_patience(self) -> bool:
-        patience = self._config.train.patience
-        return patience is not None and self.progress.evaluations_since_best >= patience
 
     def _save(self, metrics: Mapping[str, float], keep: int | None = None) -> None:
         """Writes a checkpoint; beside it only that of the best epoch stays."""

@@ -17,7 +17,7 @@ ROOT = Path(dualgnn_dist.__file__).parent
 
 FLOORS = [
     {"__init__", "strict", "csr", "hash", "world", "types", "parts", "progress", "text_table", "figures", "memory"}
-    | {"paired_tests", "communities", "threads", "telemetry"},
+    | {"paired_tests", "communities", "threads", "telemetry", "training_progress"},
     {"remote", "node_cache", "stop", "trackers", "home"},
     {"store", "sampling", "models", "metrics", "row_adam", "routing", "run_folder", "export", "drop_modality"},
     {"build", "loader", "ranking", "sections", "tables"},

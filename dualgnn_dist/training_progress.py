@@ -1,0 +1,53 @@
+"""Where a run is, beside its weights: what a checkpoint must say to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass
+class Progress:
+    """Counted up by the trainer; saved with every checkpoint.
+
+    Attributes:
+        epoch, step: the next step to take; step 0 is the start of an epoch.
+        best: the best validation metric so far, reached after `best_epoch` epochs.
+        evaluations_since_best: counted for early stopping.
+        loss_sum, loss_count: of this epoch so far.
+        seconds: spent on each stage so far.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best: float = -math.inf
+    best_epoch: int = 0
+    evaluations_since_best: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    validation: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(
+        default_factory=lambda: {"training": 0.0, "waiting": 0.0, "inference": 0.0, "ranking": 0.0}
+    )
+
+    def end_epoch(self, seconds: float, waited: float) -> None:
+        """Goes to the start of the next epoch; `seconds` were spent on this one since it was begun or resumed."""
+        self.seconds["training"] += seconds
+        self.seconds["waiting"] += waited
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum, self.loss_count = 0.0, 0
+
+    def judge(self, validation: Mapping[str, float], metric: str) -> bool:
+        """Whether this epoch's `validation` is the best so far by `metric`; remembers it if so."""
+        self.evaluations_since_best += 1
+        if not validation[metric] > self.best:
+            return False
+        self.best, self.best_epoch, self.evaluations_since_best = validation[metric], self.epoch, 0
+        self.validation = dict(validation)
+        return True
+
+    def is_out_of_patience(self, patience: int | None) -> bool:
+        """Whether so many validations in a row were no better; None never ends."""
+        return patience is not None and self.evaluations_since_best >= patience
