@@ -57,7 +57,7 @@ def test_the_store_is_the_one_that_was_written_down(store: Path) -> None:
 def test_the_losses_are_those_written_down(model: str, store: Path) -> None:
     golden = json.loads(GOLDEN.read_text())["losses"][model]
     assert len(golden) == NUM_STEPS and golden[0] != golden[-1]
-    # Matrix products are summed as the processor's kernels please: two x86-64 machines with the same packages differed by
+    # Matrix products are summed as the processor's kernels please: two machines with the same packages differed by
     # 2.6e-6 of STAR-GCN's loss at step 17. Training carries rounding on, so later losses are held less tightly.
     losses = first_losses(model, store)
     assert losses[:10] == pytest.approx(golden[:10], rel=1e-6)
