@@ -43,7 +43,7 @@ class SamplerConfig:
         draws: `shared`: nodes with neighbours in common choose the same ones, so that a batch reaches fewer nodes.
         backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
         threads: that make batches ahead, for each worker.
-        prefetch: batches that may wait, for each worker.
+        prefetch: batches made or waiting ahead, for each worker; at least one a thread.
         negatives: `uniform`, or `popularity`: in proportion to degree ^ `negative_alpha`.
         num_negatives: of each interaction; its loss is the mean over them.
         exclude_positives: whether a batch's own positive edges are left out of its sampled graphs: no propagation along
@@ -57,7 +57,7 @@ class SamplerConfig:
     draws: Draws = "independent"
     backend: Backend = "auto"
     threads: int = 1
-    prefetch: int = 4
+    prefetch: int = 2
     negatives: Literal["uniform", "popularity"] = "uniform"
     negative_alpha: float = 0.75
     num_negatives: int = 1
@@ -128,7 +128,8 @@ class Loader:
         steps = iter(range(first_step, self.num_steps))
         with ThreadPoolExecutor(self._config.threads, thread_name_prefix="loader") as threads:
             ahead: deque[Future[Batch]] = deque(
-                threads.submit(self.batch, epoch, step) for step in islice(steps, self._config.prefetch)
+                threads.submit(self.batch, epoch, step)
+                for step in islice(steps, max(self._config.prefetch, self._config.threads))
             )
             try:
                 while ahead:
