@@ -201,6 +201,10 @@ def _gather_bfloat16(
 
 @njit(inline="always")
 def _bfloat16_bits(value: np.float32) -> np.uint16:
-    """The upper half of a float32 after rounding; features are finite, so NaN needs no care."""
+    """The upper half of a float32 after rounding; features are finite, so NaN needs no care.
+
+    Numba widens every sum of uint32, and half as many fit a vector register then: hence the conversions back.
+    """
     bits = np.float32(value).view(np.uint32)
-    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+    is_odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
+    return np.uint16(np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + is_odd) >> np.uint32(16))
