@@ -1,8 +1,9 @@
 """Random rows of a memory-mapped modality: the store's column in shards against one `np.memmap` of the same numbers.
 
 A model in float32 is fed float32, so `memmap[rows].astype(float32)` makes the same output; one in bfloat16 is fed
-bfloat16, which is as many bytes as `memmap[rows]` alone, which leaves float16, writes. Private memory is what the process holds for itself more than before, once it has gathered
-every row a thousand at a time: the rows themselves stay in the page cache.
+bfloat16, which is as many bytes as `memmap[rows]` alone, which leaves float16, writes. Private memory is what the
+process holds for itself more than before, once it has gathered every row a thousand at a time: the rows themselves stay
+in the page cache.
 
     python benchmarks/features.py
 """
