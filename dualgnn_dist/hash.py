@@ -24,7 +24,9 @@ MODALITIES = 5
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+_MULTIPLIER_3, _MULTIPLIER_4 = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
+_13, _16 = np.uint32(13), np.uint32(16)
 _11, _27, _30, _31, _32 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 
 Word = int | np.integer
@@ -37,6 +39,18 @@ def mix(state: Word, word: Word) -> np.uint64:
     z = (z ^ (z >> _30)) * _MULTIPLIER_1
     z = (z ^ (z >> _27)) * _MULTIPLIER_2
     return z ^ (z >> _31)
+
+
+@njit(nogil=True, inline="always")
+def mix_32(word: Word) -> np.uint32:
+    """The finalizer of MurmurHash3: a bijection of 32 bits, for many words at a time in vector registers.
+
+    Numba widens sums, products and shifts of uint32 without being asked, hence the conversions back.
+    """
+    z = np.uint32(word)
+    z = np.uint32(np.uint32(z ^ np.uint32(z >> _16)) * _MULTIPLIER_3)
+    z = np.uint32(np.uint32(z ^ np.uint32(z >> _13)) * _MULTIPLIER_4)
+    return np.uint32(z ^ np.uint32(z >> _16))
 
 
 @njit(nogil=True, cache=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from dualgnn_dist.csr import CSRHandle, ShardedCSR, load_int32, prefetch_int32
-from dualgnn_dist.hash import Word, below, mix
+from dualgnn_dist.hash import Word, below, mix, mix_32
 from dualgnn_dist.sampling.draw import (
     ALL,
     NOTHING_EXCLUDED,
@@ -30,7 +30,10 @@ from dualgnn_dist.sampling.draw import (
 
 _WINDOW = 1024  # neighbours of a long row that are looked at, or four times the fanout
 _WINDOW_WORD = np.uint64(1 << 40)  # no node: ids are int32
-_AHEAD = 16  # targets whose neighbours are asked for while others are drawn
+_LOW_HALF, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+_LINE = 16  # neighbours in a cache line
+_ASKED_FOR = 256
+_AHEAD = 8  # targets whose neighbours are asked for while others are drawn
 
 
 class SharedDraw:
@@ -59,9 +62,11 @@ def _draw(
     neighbors = np.empty(offsets[-1], dtype=np.int32)
     hop_key = mix(key, hop)
     window = max(_WINDOW, 4 * fanout)
-    seen, smallest = np.empty(window, dtype=np.int32), np.empty(fanout, dtype=np.uint64)
+    seen, numbers = np.empty(window, dtype=np.int32), np.empty(window, dtype=np.uint32)
     for k in range(len(targets)):
-        prefetch_int32(rows[min(k + _AHEAD, len(targets) - 1)], 0)
+        later = min(k + _AHEAD, len(targets) - 1)
+        for position in range(0, min(available[later], _ASKED_FOR), _LINE):
+            prefetch_int32(rows[later], position)
         chosen = neighbors[offsets[k] : offsets[k + 1]]
         left_out = excluded.ids[:0]
         if k < len(excluded.offsets) - 1:
@@ -75,44 +80,55 @@ def _draw(
             continue
         start = below(mix(hop_key, _WINDOW_WORD), degree) if degree > window else 0
         num_seen = _read(rows[k], start, degree, min(degree, window), left_out, seen)
-        _keep_smallest(seen[:num_seen], hop_key, smallest[: len(chosen)], chosen)
+        _keep_smallest(seen[:num_seen], hop_key, numbers, chosen)
     return offsets, neighbors, scale
 
 
 @njit(nogil=True, cache=True)
 def _read(row: int, start: int, degree: int, length: int, left_out: np.ndarray, seen: np.ndarray) -> int:
     """Writes `length` neighbours from position `start` on, round the end of the row, but for those left out."""
+    before_end = min(length, degree - start)
+    for k in range(before_end):
+        seen[k] = load_int32(row, start + k)
+    for k in range(before_end, length):
+        seen[k] = load_int32(row, k - before_end)
+    if len(left_out) == 0:
+        return length
     num_seen = next_out = 0
     for k in range(length):
-        position = start + k
-        neighbor = load_int32(row, position if position < degree else position - degree)
-        if next_out < len(left_out) and left_out[next_out] == neighbor:  # both ascend
+        if next_out < len(left_out) and left_out[next_out] == seen[k]:  # both ascend
             next_out += 1
-            continue
-        seen[num_seen] = neighbor
-        num_seen += 1
+        else:
+            seen[num_seen] = seen[k]
+            num_seen += 1
     return num_seen
 
 
 @njit(nogil=True, cache=True)
-def _keep_smallest(seen: np.ndarray, key: int, smallest: np.ndarray, chosen: np.ndarray) -> None:
+def _keep_smallest(seen: np.ndarray, key: int, numbers: np.ndarray, chosen: np.ndarray) -> None:
     """Fills `chosen` with those of the `seen` whose numbers are smallest, in that order; in the row's where all are."""
-    if len(seen) == len(chosen):
+    count = len(chosen)
+    if len(seen) == count:
         chosen[:] = seen
         return
-    count = 0
-    for neighbor in seen:
-        number = mix(key, neighbor)
-        if count == len(chosen):
-            if number >= smallest[count - 1]:
-                continue
-            place = count - 1
-        else:
-            place = count
-            count += 1
-        while place > 0 and smallest[place - 1] > number:
-            smallest[place] = smallest[place - 1]
-            chosen[place] = chosen[place - 1]
-            place -= 1
-        smallest[place] = number
-        chosen[place] = neighbor
+    low, high = np.uint32(key & _LOW_HALF), np.uint32(key >> _32)
+    for k in range(len(seen)):  # apart from the search, so that it is done in vector registers
+        numbers[k] = mix_32(mix_32(np.uint32(seen[k]) ^ low) ^ high)
+    for k in range(count):
+        _insert(chosen, numbers, seen[k], numbers[k], k)
+    largest = numbers[count - 1]
+    for k in range(count, len(seen)):
+        if numbers[k] < largest:
+            _insert(chosen, numbers, seen[k], numbers[k], count - 1)
+            largest = numbers[count - 1]
+
+
+@njit(nogil=True, cache=True)
+def _insert(chosen: np.ndarray, numbers: np.ndarray, neighbor: int, number: int, place: int) -> None:
+    """Puts a neighbour among the first `place` chosen, which ascend by their numbers; what was at `place` is lost."""
+    while place > 0 and numbers[place - 1] > number:
+        numbers[place] = numbers[place - 1]
+        chosen[place] = chosen[place - 1]
+        place -= 1
+    numbers[place] = number
+    chosen[place] = neighbor

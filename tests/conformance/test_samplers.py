@@ -168,9 +168,13 @@ def test_a_draw_equals_a_loop(fanout: int) -> None:
 
 
 def smallest_numbers(ids: list[int], count: int, hop_key: np.uint64) -> list[int]:
-    if count >= len(ids):
-        return ids
-    return sorted(ids, key=lambda neighbor: int(hash.mix(hop_key, neighbor)))[:count]
+    def mix_32(word: int) -> int:
+        word = (word ^ word >> 16) * 0x85EBCA6B % 2**32
+        word = (word ^ word >> 13) * 0xC2B2AE35 % 2**32
+        return word ^ word >> 16
+
+    high, low = divmod(int(hop_key), 2**32)
+    return ids if count >= len(ids) else sorted(ids, key=lambda id: mix_32(mix_32(id ^ low) ^ high))[:count]
 
 
 @pytest.mark.parametrize("fanout", [1, 2, 5, 12, 40, 300, ALL])

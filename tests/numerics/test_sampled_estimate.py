@@ -48,9 +48,12 @@ def test_mean_over_samples_meets_the_exact_representation(
         error = samples.std(0) / NUM_SAMPLES**0.5
         deviation = ((samples.mean(0) - exact) / error.clamp(min=1e-6))[error > 1e-6]
         assert len(deviation) > 50, "nothing was sampled"
-        # For an unbiased estimate these are standard normal: their mean square is 1, and none is far out.
+        # For an unbiased estimate these are standard normal: their mean square is 1, and none is far out. With shared
+        # draws the nodes of a sample err together, so there are fewer than it seems to take the mean of (over eight
+        # times as many samples it was 0.6 to 1.6 a time, and 0.9 to 1.1 for all together).
+        low, high = (0.4, 2.0) if sampler.draws == "shared" else (0.7, 1.4)
         assert deviation.abs().max() < 5
-        assert 0.7 < deviation.square().mean() < 1.4
+        assert low < deviation.square().mean() < high
 
 
 def test_co_user_weights_are_exact_at_the_top_and_unbiased_in_the_tail() -> None:
