@@ -1,15 +1,18 @@
 """How long until the same validation Recall@20: sampled batches beside whole-graph propagation, in the same program.
 
-Both arms have the same model, settings, batches of interactions and evaluation; only what a batch propagates differs.
-The target is what the worse arm reaches at its best.
+All arms have the same model, settings, batches of interactions and evaluation; only what a batch propagates differs.
+The target is what the worst arm reaches at its best.
 
-    python benchmarks/time_to_quality.py --config configs/gowalla.yaml --epochs 10 -- sampler.batch_size=4096
+    python benchmarks/time_to_quality.py --config configs/gowalla.yaml --epochs 60 --whole-graph-epochs 30 \
+        --arms "shared_20_10:sampler.draws=shared;sampler.fanouts=[20,10]" -- optimizer.learning_rate=0.005
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from dualgnn_dist.run_folder import RunFolder
 from dualgnn_dist.trainer import Trainer
 from dualgnn_dist.types import Batch
 from dualgnn_dist.world import World
+
+WHOLE_GRAPH = "whole graph"
 
 
 class WholeGraphLoader(Loader):
@@ -43,14 +48,21 @@ class WholeGraphLoader(Loader):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=10, help="of every sampled arm")
+    parser.add_argument("--whole-graph-epochs", type=int, help="where they differ: the arms are compared by seconds")
+    parser.add_argument(
+        "--arms", nargs="+", default=["sampled"], metavar="NAME[:section.key=value;..]", help="beside `whole graph`"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="of an arm")
+    parser.add_argument("--jobs", type=int, default=1, help="arms at a time")
     parser.add_argument("--output", default="runs/time_to_quality")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     options = parser.parse_intermixed_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
-    curves = {arm: train(arm, options) for arm in ("sampled", "whole graph")}
+    ensure_store(load(options.config, options.overrides))
+    arms = [*options.arms, WHOLE_GRAPH]
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), max_tasks_per_child=1) as processes:
+        found = processes.map(train, arms, [options] * len(arms))
+        curves = {arm.partition(":")[0]: curve for arm, curve in zip(arms, found, strict=True)}
     target = min(max(point["recall@20"] for point in curve) for curve in curves.values())
     rows = []
     for arm, curve in curves.items():
@@ -71,16 +83,19 @@ def main() -> None:
 
 def train(arm: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Validation after every epoch, with the seconds spent on training until then."""
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    arm, _, changes = arm.partition(":")
+    epochs = options.whole_graph_epochs or options.epochs if arm == WHOLE_GRAPH else options.epochs
     name = f"{Path(options.config).stem}_{arm.replace(' ', '_')}"
-    own = [f"train.epochs={options.epochs}", "train.eval_every=1", "train.patience=null", "resources.num_workers=0"]
-    own += [f"run.output={options.output}", f"run.name={name}"]
+    own = [f"train.epochs={epochs}", "train.eval_every=1", "train.patience=null", "resources.num_workers=0"]
+    own += [f"run.output={options.output}", f"run.name={name}", *filter(None, changes.split(";"))]
     config = load(options.config, [*options.overrides, *own])
-    ensure_store(config)
     trainer = Trainer(config, config.data.open(), World(num_threads=options.threads))
     trainer.train_step(trainer.loader.batch(0, 0))  # compiles the kernels
     RunFolder.create(config.run.folder, config.to_yaml(), resume=False)
     trainer = Trainer(config, config.data.open(), World(num_threads=options.threads))
-    if arm == "whole graph":
+    if arm == WHOLE_GRAPH:
         trainer.loader = WholeGraphLoader(trainer)
     trainer.fit()
     curve, seconds = [], 0.0
