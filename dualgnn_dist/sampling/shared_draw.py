@@ -6,7 +6,8 @@ neighbours in common now choose the same ones. This is LABOR-0 with exact fanout
 Catalyurek, "Layer-Neighbor Sampling: Defusing Neighborhood Explosion in GNNs", NeurIPS 2023.
 
 Drawing alone costs the fanout; this costs the length of the row. So that it does not grow with the graph, of a long row
-only a window is looked at, which begins at the same share of every long row, drawn anew for every hop.
+only a window is looked at, which begins at the same share of every long row, drawn anew for every hop: every neighbour
+is as likely as before, but neighbours whose ids are close come together more often.
 """
 
 from __future__ import annotations
