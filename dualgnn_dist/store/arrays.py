@@ -169,17 +169,21 @@ def _presence(shards: Sequence[pa.Array]) -> np.ndarray:
 def _gather_vectors(
     addresses: np.ndarray, rows_per_shard: int, is_float16: bool, rows: np.ndarray, values: np.ndarray
 ) -> None:
-    """Fills float32 `values` [n, D] with the vectors of int32 `rows`, widened on their way out of the page cache."""
+    """Fills float32 `values` [n, D] with the vectors of int32 `rows`, widened on their way out of the page cache.
+
+    A row's address and its place in `values` are found before its numbers are read: looked up for each of them they
+    might have changed since the last was written, for all that the compiler knows, and vector registers stay unused.
+    """
     dimension = values.shape[1]
     for k in range(len(rows)):
         shard = rows[k] // rows_per_shard
-        first = (rows[k] - shard * rows_per_shard) * dimension
+        source, first, target = addresses[shard], (rows[k] - shard * rows_per_shard) * dimension, values[k]
         if is_float16:
             for column in range(dimension):
-                values[k, column] = load_float16(addresses[shard], first + column)
+                target[column] = load_float16(source, first + column)
         else:
             for column in range(dimension):
-                values[k, column] = load_float32(addresses[shard], first + column)
+                target[column] = load_float32(source, first + column)
 
 
 @njit(nogil=True, cache=True)
@@ -190,13 +194,13 @@ def _gather_bfloat16(
     dimension = values.shape[1]
     for k in range(len(rows)):
         shard = rows[k] // rows_per_shard
-        first = (rows[k] - shard * rows_per_shard) * dimension
+        source, first, target = addresses[shard], (rows[k] - shard * rows_per_shard) * dimension, values[k]
         if is_float16:
             for column in range(dimension):
-                values[k, column] = _bfloat16_bits(load_float16(addresses[shard], first + column))
+                target[column] = _bfloat16_bits(load_float16(source, first + column))
         else:
             for column in range(dimension):
-                values[k, column] = _bfloat16_bits(load_float32(addresses[shard], first + column))
+                target[column] = _bfloat16_bits(load_float32(source, first + column))
 
 
 @njit(inline="always")
