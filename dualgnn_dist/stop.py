@@ -97,7 +97,9 @@ class StopMeetings:
         return bool(asked)
 
     def _next_meeting(self) -> int:
-        now = time.perf_counter()
-        seconds_of_step = (now - self._last) / max(self._steps_between - self._steps_left, 1)
-        self._last = now
-        return max(1, min(int(SECONDS_BETWEEN_MEETINGS / max(seconds_of_step, 1e-6)), 1000))
+        """Steps until then. What a step takes is known from steps alone: before the first one nothing is."""
+        now, steps = time.perf_counter(), self._steps_between - self._steps_left
+        seconds, self._last = now - self._last, now
+        if steps == 0:
+            return 1
+        return max(1, min(int(SECONDS_BETWEEN_MEETINGS * steps / max(seconds, 1e-6)), 1000))

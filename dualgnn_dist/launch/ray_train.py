@@ -20,6 +20,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from dualgnn_dist.config import RunConfig
 from dualgnn_dist.job import run_worker
 from dualgnn_dist.launch.ray_metrics import RayMetrics
+from dualgnn_dist.memory import HUGE_PAGES
 from dualgnn_dist.progress import say
 from dualgnn_dist.remote import RemoteFolder, is_url, join
 from dualgnn_dist.stop import on_signals
@@ -95,6 +96,7 @@ def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: S
             callbacks=list(callbacks),
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # our own lines say what happens
+            worker_runtime_env={"env_vars": {HUGE_PAGES: "1"}},  # Ray makes a tensor before our first line runs
         ),
     )
     try:

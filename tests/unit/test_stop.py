@@ -123,6 +123,18 @@ def test_meetings_are_half_a_second_apart_whatever_a_step_takes(
         assert len(reads) == pytest.approx(2000 / expected, abs=2)
 
 
+def test_a_run_of_long_steps_is_stopped_after_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meeting before the first step comes at once: it must not be taken for a step, or a thousand would follow."""
+    clock = [0.0]
+    monkeypatch.setattr(stop.time, "perf_counter", lambda: clock[0])
+    meetings = StopMeetings(tmp_path, World())
+    clock[0] += 0.0001
+    assert not meetings.meet()
+    (tmp_path / STOP).write_text("SIGTERM")
+    clock[0] += 10.0
+    assert meetings.after_step()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_asks_and_the_exit_code_names_it(
     number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
