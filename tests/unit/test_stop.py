@@ -125,6 +125,7 @@ def test_meetings_are_half_a_second_apart_whatever_a_step_takes(
 
 def test_a_run_of_long_steps_is_stopped_after_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The meeting before the first step comes at once: it must not be taken for a step, or a thousand would follow."""
+    monkeypatch.setattr(stop, "SECONDS_BETWEEN_MEETINGS", 0.5)
     clock = [0.0]
     monkeypatch.setattr(stop.time, "perf_counter", lambda: clock[0])
     meetings = StopMeetings(tmp_path, World())
