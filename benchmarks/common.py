@@ -77,7 +77,7 @@ def result(arguments: Sequence[str]) -> dict[str, Any] | None:
 def without_paths(value: Any) -> Any:
     """The same result without this machine's paths: they mean nothing elsewhere."""
     if isinstance(value, Mapping):
-        return {key: without_paths(item) for key, item in value.items() if key not in ("folder", "path")}
+        return {key: without_paths(item) for key, item in value.items() if key not in ("folder", "path", "output")}
     if isinstance(value, list):
         return [without_paths(item) for item in value if not (isinstance(item, str) and item.startswith(_PATHS))]
     return value
