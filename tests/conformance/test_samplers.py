@@ -368,7 +368,7 @@ def test_light_users_draw_a_fanout_of_their_own_at_the_first_hop() -> None:
     assert (degrees[2:] > 2).any(), "nothing was left out"
     drawn = light.hops[0].to_users.offsets.diff().numpy()
     np.testing.assert_array_equal(drawn, [*np.minimum(degrees[:2], 4), *np.minimum(degrees[2:], 2)])
-    np.testing.assert_allclose(light.hops[0].user_scale * drawn, degrees)
+    np.testing.assert_allclose(light.hops[0].user_scale.numpy() * drawn, degrees)
     rows = [
         [graph.items[source].item() for source in graph.hops[0].to_users.sources[: drawn[:2].sum()]]
         for graph in (full, light)
