@@ -96,7 +96,8 @@ def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: S
             callbacks=list(callbacks),
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # our own lines say what happens
-            worker_runtime_env={"env_vars": {HUGE_PAGES: "1"}},  # Ray makes a tensor before our first line runs
+            # Ray makes a tensor on a worker before our first line runs there.
+            worker_runtime_env={"env_vars": {HUGE_PAGES: os.environ.get(HUGE_PAGES, "1")}},
         ),
     )
     try:
