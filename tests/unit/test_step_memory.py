@@ -66,13 +66,16 @@ def with_idle_users(store: Store, path: Path, num_users: int) -> Store:
     return Store.open(path)
 
 
-@pytest.fixture(scope="module")
-def trainers(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Trainer]:
+@pytest.fixture(scope="module", params=["independent", "shared"])
+def trainers(
+    request: pytest.FixtureRequest, demo_store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, Trainer]:
     folder = tmp_path_factory.mktemp("idle_users")
     made = {}
     for num_users in (FEW, MANY):
         store = with_idle_users(demo_store, folder / f"{num_users}", num_users)
         settings = [f"data.store={store.path}", f"run.output={folder}", "model.width=2", "sampler.batch_size=32"]
+        settings.append(f"sampler.draws={request.param}")
         made[num_users] = Trainer(load(CONFIG, settings), store, World())
     return made
 
