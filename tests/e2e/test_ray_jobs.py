@@ -88,9 +88,11 @@ def client() -> Iterator[JobSubmissionClient]:
             deadline = time.monotonic() + 10
             while marked(mark) and time.monotonic() < deadline:
                 time.sleep(0.2)
-            for process in marked(mark):
+            killed = marked(mark)
+            for process in killed:
                 process.kill()
             head.wait()
+            psutil.wait_procs(killed, timeout=10)  # a process is there for a moment after it was killed
             shutil.rmtree(temporary, ignore_errors=True)
     assert not marked(mark)
 
