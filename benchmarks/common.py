@@ -19,11 +19,11 @@ from matplotlib import pyplot
 from rich.console import Console
 from rich.table import Table
 
-from dualgnn_dist.config import load
-from dualgnn_dist.job import versions
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.run_folder import METRICS
 from dualgnn_dist.train import train
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.run_folder import METRICS
+from dualgnn_dist.training.worker import versions
 
 matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results"

@@ -32,9 +32,9 @@ import polars as pl
 import psutil
 from scipy import sparse
 
-from dualgnn_dist.build.cooccurrence import cooccurrence
-from dualgnn_dist.build.formats.synthetic import SyntheticOptions, read_synthetic
-from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
+from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions, read_synthetic
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -17,9 +17,9 @@ import common
 import numpy as np
 import torch
 
-from dualgnn_dist import metrics
-from dualgnn_dist.evaluation import seen_items
-from dualgnn_dist.finished_run import Learned, read_learned, read_run
+from dualgnn_dist.evaluation import metrics
+from dualgnn_dist.evaluation.evaluate import seen_items
+from dualgnn_dist.results.finished_run import Learned, read_learned, read_run
 
 K = 20
 BLOCK = 1024

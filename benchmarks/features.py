@@ -24,10 +24,10 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from dualgnn_dist.memory import keep_freed_memory
-from dualgnn_dist.store.arrays import DenseColumn, map_shard
-from dualgnn_dist.store.schema import ModalityInfo, shard_file
-from dualgnn_dist.store.writer import StoreWriter
+from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.data.store.columns import DenseColumn, map_shard
+from dualgnn_dist.data.store.schema import ModalityInfo, shard_file
+from dualgnn_dist.data.store.writer import StoreWriter
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

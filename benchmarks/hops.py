@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from numba import njit
 
-from dualgnn_dist.csr import ShardedCSR
-from dualgnn_dist.sampling.neighbors import NeighborSampler, Seeds
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.sampling.hops import NeighborSampler, Seeds
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -19,12 +19,12 @@ import psutil
 import torch
 import yaml
 
-from dualgnn_dist.config import load
-from dualgnn_dist.inference import Representations, infer
-from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.base.world import World
+from dualgnn_dist.evaluation.inference import Representations, infer
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.trainer import Trainer
 
 BATCH = 1024
 MODELS = ("lightgcn", "dualgnn")

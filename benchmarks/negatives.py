@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 from hops import zipf_graph
 
-from dualgnn_dist.csr import ShardedCSR
+from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.sampling.negatives import NegativeSampler, popularity_weights
 
 matplotlib.use("Agg")

@@ -32,7 +32,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dualgnn_dist.build.formats.synthetic import SyntheticOptions, read_synthetic
+from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions, read_synthetic
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -19,8 +19,8 @@ from typing import Any
 import common
 import numpy as np
 
-from dualgnn_dist import comparison, paired_tests
-from dualgnn_dist.finished_run import read_learned, read_run
+from dualgnn_dist.results.compare import comparison, paired_tests
+from dualgnn_dist.results.finished_run import read_learned, read_run
 
 ARMS = {
     "full": ["sampler.fanouts=all", "optimizer.rows=catch_up"],

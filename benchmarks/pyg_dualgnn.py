@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import SimpleConv
 
-from dualgnn_dist.types import Batch, SparseRows
+from dualgnn_dist.base.batch import Batch, SparseRows
 
 
 class PyGDualGNN(nn.Module):

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from dualgnn_dist.ranking import top_k
+from dualgnn_dist.evaluation.top_k import top_k
 
 try:
     import faiss

@@ -26,12 +26,12 @@ import psutil
 import torch
 import yaml
 
-from dualgnn_dist.config import load
-from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.trainer import Trainer
 
 GIB = 2**30
 MICROLENS = {"users": 34_500_000, "items": 1_140_000, "interactions": 1_007_000_000}

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import common
 
-from dualgnn_dist.config import load
 from dualgnn_dist.prepare import ensure_store
+from dualgnn_dist.training.config import load
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ import yaml
 from pyg_dualgnn import PyGDualGNN, update
 from whole_graph import whole_graph, whole_graph_batch
 
-from dualgnn_dist.config import load
-from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.base.batch import Batch
+from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.base.world import World
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.types import Batch
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.trainer import Trainer
 
 PROTOTYPE = 511.0  # interactions a second, two threads, as seen elsewhere
 DIMENSIONS = {"visual": 128, "acoustic": 128, "textual": 384}

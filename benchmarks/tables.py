@@ -30,10 +30,10 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dualgnn_dist.parts import Normal, TablePart
-from dualgnn_dist.row_adam import RowAdamConfig
-from dualgnn_dist.tables import ShardedTable
-from dualgnn_dist.world import World
+from dualgnn_dist.base.table_part import Normal, TablePart
+from dualgnn_dist.base.world import World
+from dualgnn_dist.embeddings.adam import RowAdamConfig
+from dualgnn_dist.embeddings.sharded_table import ShardedTable
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -20,14 +20,14 @@ import common
 import torch
 from whole_graph import whole_graph, whole_graph_batch
 
-from dualgnn_dist.config import load
-from dualgnn_dist.loader import Loader
-from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.base.batch import Batch
+from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.base.world import World
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.run_folder import RunFolder
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.types import Batch
-from dualgnn_dist.world import World
+from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.run_folder import RunFolder
+from dualgnn_dist.training.trainer import Trainer
 
 WHOLE_GRAPH = "whole graph"
 

@@ -24,12 +24,12 @@ import torch.distributed as dist
 import torch.multiprocessing
 from scaling import config_of
 
-from dualgnn_dist.config import load
-from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.trainer import Trainer
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from dualgnn_dist import compare, evaluate, explain, prepare, report, train, tune
-from dualgnn_dist.strict import UserError, nearest, run_program
+from dualgnn_dist.base.config import UserError, nearest, run_program
 
 VERBS = {
     "prepare": (prepare.main, "raw data -> an Arrow store"),

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dualgnn_dist import cli, figures
-from dualgnn_dist.comparison import Comparison, compare
-from dualgnn_dist.comparison_text import as_json, notes, table_of
-from dualgnn_dist.finished_run import read_run
-from dualgnn_dist.mirror import fetch
-from dualgnn_dist.run_folder import CONFIG, write_atomically
-from dualgnn_dist.strict import UserError, run_program
+from dualgnn_dist.base import command_line
+from dualgnn_dist.base.config import UserError, run_program
+from dualgnn_dist.results import figures
+from dualgnn_dist.results.compare.comparison import Comparison, compare
+from dualgnn_dist.results.compare.text import as_json, notes, table_of
+from dualgnn_dist.results.finished_run import read_run
+from dualgnn_dist.training.run_at_url import fetch
+from dualgnn_dist.training.run_folder import CONFIG, write_atomically
 
 
 def write(found: Comparison, folder: Path) -> None:
@@ -45,7 +46,7 @@ def write(found: Comparison, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "compare",
         "Compare finished runs: means over seeds, paired tests over users.",
         "python -m dualgnn_dist.compare --runs runs/tiktok_*_s? --baseline lightgcn",

@@ -8,18 +8,19 @@ from collections.abc import Sequence
 
 import torch
 
-from dualgnn_dist import checkpoint, cli
-from dualgnn_dist.config import RunConfig, load
-from dualgnn_dist.evaluation import Split, candidates_of, evaluate
-from dualgnn_dist.inference import infer
+from dualgnn_dist.base import command_line
+from dualgnn_dist.base.config import UserError, run_program
+from dualgnn_dist.base.world import World
+from dualgnn_dist.evaluation.evaluate import Split, candidates_of, evaluate
+from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.launch import in_process, ray_train
-from dualgnn_dist.mirror import fetch
-from dualgnn_dist.run_checkpoints import best_checkpoint
-from dualgnn_dist.run_folder import CONFIG, METRICS
-from dualgnn_dist.state import author, make_state
-from dualgnn_dist.strict import UserError, run_program
 from dualgnn_dist.train import show
-from dualgnn_dist.world import World
+from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.run_at_url import fetch
+from dualgnn_dist.training.run_checkpoints import best_checkpoint
+from dualgnn_dist.training.run_folder import CONFIG, METRICS
+from dualgnn_dist.training.state import author, make_state
 
 
 def evaluate_on_worker(config: RunConfig, world: World, split: Split) -> dict[str, dict[str, float]]:
@@ -38,15 +39,15 @@ def evaluate_on_worker(config: RunConfig, world: World, split: Split) -> dict[st
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "evaluate",
         "Rank a run's best checkpoint again, on any number of workers.",
         "python -m dualgnn_dist.evaluate --run runs/quickstart --split valid \\\n    resources.num_workers=1",
     )
     made.add_argument("--run", metavar="DIR", required=True, help="the folder of a finished run")
     made.add_argument("--split", choices=["valid", "test"], default="test", help="what is held out (default: test)")
-    cli.add_overrides(made)
-    options = cli.parse(made, arguments)
+    command_line.add_overrides(made)
+    options = command_line.parse(made, arguments)
     run = fetch(options.run)
     if not (run / METRICS).is_file():
         raise UserError(f"{run} is no finished run: it has no {METRICS}; finish it with `train --resume`")

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dualgnn_dist import cli, figures
-from dualgnn_dist.explanation import (
+from dualgnn_dist.base import command_line
+from dualgnn_dist.base.config import UserError, run_program
+from dualgnn_dist.base.text_table import TextTable
+from dualgnn_dist.results import figures
+from dualgnn_dist.results.explain.explanation import (
     CoUsersOfOne,
     by_community,
     co_users_of,
@@ -19,12 +22,10 @@ from dualgnn_dist.explanation import (
     weights_table,
     why_no_weights,
 )
-from dualgnn_dist.finished_run import FinishedRun, read_learned, read_run
-from dualgnn_dist.mirror import fetch
-from dualgnn_dist.run_folder import write_atomically
-from dualgnn_dist.state import make_model
-from dualgnn_dist.strict import UserError, run_program
-from dualgnn_dist.text_table import TextTable
+from dualgnn_dist.results.finished_run import FinishedRun, read_learned, read_run
+from dualgnn_dist.training.run_at_url import fetch
+from dualgnn_dist.training.run_folder import write_atomically
+from dualgnn_dist.training.state import make_model
 
 _SHOWN = 40  # co-users of one user on the screen: as many as the published model reads
 
@@ -94,7 +95,7 @@ def _show_co_users(co_users: CoUsersOfOne, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "explain",
         "Show what a run learned: modality weights by community, or one user's co-users.",
         "python -m dualgnn_dist.explain --run runs/quickstart --user 17",

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from dualgnn_dist import cli
-from dualgnn_dist.build.config import PrepareConfig
-from dualgnn_dist.build.pipeline import prepare
-from dualgnn_dist.config import RunConfig, load_prepare
-from dualgnn_dist.launch.ray_map import ray_map
-from dualgnn_dist.progress import say
-from dualgnn_dist.remote import is_url
-from dualgnn_dist.store import staging
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.strict import UserError, plain, run_program
+from dualgnn_dist.base import command_line
+from dualgnn_dist.base.config import UserError, plain, run_program
+from dualgnn_dist.base.remote import is_url
+from dualgnn_dist.base.screen import say
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.store import staging
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.launch.ray_blocks import ray_map
+from dualgnn_dist.training.config import RunConfig, load_prepare
 
 _DO_NOT_CHANGE_A_STORE = ("num_threads", "backend", "overwrite")
 
@@ -91,16 +91,16 @@ def _check_settings(store: Store, config: PrepareConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "prepare",
         "Make an Arrow store from raw data: interactions, graphs, item features.",
         "python -m dualgnn_dist.prepare --output stores/mine \\\n"
         "    prepare.format=table prepare.input=ratings.csv prepare.split=random",
     )
-    cli.add_config(made, required=False)
+    command_line.add_config(made, required=False)
     made.add_argument("--output", metavar="STORE", help="the store's folder or URL; default: the config's data.store")
     made.add_argument("--overwrite", action="store_true", help="replace the store if there is one")
-    options = cli.parse(made, arguments)
+    options = command_line.parse(made, arguments)
     config, output = load_prepare(options.config, options.overrides)
     path = options.output or output
     if path is None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dualgnn_dist import cli
-from dualgnn_dist.reporting.run_files import read_files
-from dualgnn_dist.reporting.run_page import run_page
-from dualgnn_dist.reporting.sweep_files import read_sweep
-from dualgnn_dist.reporting.sweep_page import sweep_page
-from dualgnn_dist.run_folder import write_atomically
-from dualgnn_dist.strict import UserError, run_program
+from dualgnn_dist.base import command_line
+from dualgnn_dist.base.config import UserError, run_program
+from dualgnn_dist.results.finished_sweep import read_sweep
+from dualgnn_dist.results.report.run_page import run_page
+from dualgnn_dist.results.report.sweep_page import sweep_page
+from dualgnn_dist.results.run_files import read_files
+from dualgnn_dist.training.run_folder import write_atomically
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "report",
         "Write a run or a sweep as one HTML page; an unfinished one with what there is.",
         "python -m dualgnn_dist.report --run runs/quickstart",

@@ -10,18 +10,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dualgnn_dist import checkpoint, cli, home, trackers
-from dualgnn_dist.config import RunConfig, load
+from dualgnn_dist.base import command_line, home
+from dualgnn_dist.base.config import run_program
+from dualgnn_dist.base.screen import say
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.launch import in_process, ray_train
-from dualgnn_dist.mirror import Mirror
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.progress import say
-from dualgnn_dist.run_checkpoints import latest_checkpoint
-from dualgnn_dist.run_folder import METRICS, RunFolder
 from dualgnn_dist.sampling.order import num_steps
-from dualgnn_dist.state import author, make_model, num_parameters
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.strict import run_program
+from dualgnn_dist.training import checkpoint, trackers
+from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.run_at_url import Mirror
+from dualgnn_dist.training.run_checkpoints import latest_checkpoint
+from dualgnn_dist.training.run_folder import METRICS, RunFolder
+from dualgnn_dist.training.state import author, make_model, num_parameters
 
 
 def train(config: RunConfig, resume: bool = False) -> Path:
@@ -101,20 +102,20 @@ def _table(title: str, test: dict[str, float]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "train",
         "Train a model and rank the test items; makes the store first if there is none.",
         "python -m dualgnn_dist.train --config configs/tiktok.yaml \\\n"
         "    model.name=lightgcn optimizer.learning_rate=0.001 run.name=tiktok_lightgcn",
     )
-    cli.add_config(made)
+    command_line.add_config(made)
     made.add_argument(
         "--resume", action="store_true", help="go on with the run of this name from its newest checkpoint"
     )
     made.add_argument(
         "--resume-or-start", action="store_true", help="the same, or start where there is no such run: for what retries"
     )
-    options = cli.parse(made, arguments)
+    options = command_line.parse(made, arguments)
     config = load(options.config, options.overrides)
     resume = options.resume or (options.resume_or_start and Mirror(config.with_absolute_paths().run).is_started())
     folder = train(config, resume)

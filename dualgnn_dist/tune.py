@@ -11,19 +11,19 @@ from typing import Any
 
 from rich.console import Console
 
-from dualgnn_dist import cli
+from dualgnn_dist.base import command_line
+from dualgnn_dist.base.config import UserError, run_program
+from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.text_table import TextTable
 from dualgnn_dist.launch.ray_train import connected
-from dualgnn_dist.launch.sweep import open_study, run_sweep, study_url
-from dualgnn_dist.launch.sweep_figures import draw
+from dualgnn_dist.launch.ray_tune.figures import draw
+from dualgnn_dist.launch.ray_tune.trials import open_study, run_sweep, study_url
 from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.progress import say
-from dualgnn_dist.run_folder import METRICS
-from dualgnn_dist.search import Sweep, load_sweep
-from dualgnn_dist.state import make_model
-from dualgnn_dist.strict import UserError, run_program
-from dualgnn_dist.sweep_folder import BEST, WINNER, SweepFolder, Trial, best_of
-from dualgnn_dist.text_table import TextTable
 from dualgnn_dist.train import train
+from dualgnn_dist.training.run_folder import METRICS
+from dualgnn_dist.training.state import make_model
+from dualgnn_dist.training.sweep.folder import BEST, WINNER, SweepFolder, Trial, best_of
+from dualgnn_dist.training.sweep.space import Sweep, load_sweep
 
 _SHOWN = 10  # trials of the table
 
@@ -124,14 +124,14 @@ def _short(value: Any) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = cli.parser(
+    made = command_line.parser(
         "tune",
         "Search hyperparameters: trials on a Ray cluster, chosen by Optuna,\nthe best one measured on the test items.",
         "python -m dualgnn_dist.tune --config configs/sweep_tiktok.yaml \\\n    model.name=lightgcn sweep.trials=30",
     )
-    cli.add_config(made)
+    command_line.add_config(made)
     made.add_argument("--resume", action="store_true", help="go on with the sweep of this name where it was stopped")
-    options = cli.parse(made, arguments)
+    options = command_line.parse(made, arguments)
     sweep = load_sweep(options.config, options.overrides)
     show(sweep, tune(sweep, options.resume))
 

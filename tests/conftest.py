@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dualgnn_dist.build.config import PrepareConfig
-from dualgnn_dist.build.pipeline import prepare
-from dualgnn_dist.store.reader import Store
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.store.reader import Store
 
 pytest_plugins = ["dense_reference", "gloo_workers"]
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dualgnn_dist.loader import gather_features
+from dualgnn_dist.base.batch import to_dtype
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.types import to_dtype
+from dualgnn_dist.sampling.loader import gather_features
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
-from dualgnn_dist.world import World
+from dualgnn_dist.base.world import World
 
 # Workers are forked from a server that has imported these once, instead of importing torch for seconds each.
-multiprocessing.set_forkserver_preload(["torch", "dualgnn_dist.tables"])
+multiprocessing.set_forkserver_preload(["torch", "dualgnn_dist.embeddings.sharded_table"])
 
 
 @pytest.fixture

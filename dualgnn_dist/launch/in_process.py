@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from dualgnn_dist.config import RunConfig
-from dualgnn_dist.job import run_worker
-from dualgnn_dist.stop import on_signals
-from dualgnn_dist.strict import UserError
-from dualgnn_dist.world import World
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.world import World
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.stop import on_signals
+from dualgnn_dist.training.worker import run_worker
 
 
 def here(config: RunConfig) -> World:

@@ -17,16 +17,16 @@ import ray.train.torch
 from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from dualgnn_dist.config import RunConfig
-from dualgnn_dist.job import run_worker
+from dualgnn_dist.base.config import Stopped, UserError
+from dualgnn_dist.base.process import HUGE_PAGES
+from dualgnn_dist.base.remote import RemoteFolder, is_url, join
+from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.world import World
 from dualgnn_dist.launch.ray_metrics import RayMetrics
-from dualgnn_dist.memory import HUGE_PAGES
-from dualgnn_dist.progress import say
-from dualgnn_dist.remote import RemoteFolder, is_url, join
-from dualgnn_dist.stop import on_signals
-from dualgnn_dist.strict import Stopped, UserError
-from dualgnn_dist.trainer import Diverged
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.stop import on_signals
+from dualgnn_dist.training.trainer import Diverged
+from dualgnn_dist.training.worker import run_worker
 
 WorkerFunction = Callable[[RunConfig, World, Any], Any]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from dualgnn_dist.base.table_part import TablePart, xavier_normal
 from dualgnn_dist.models.contract import ModelConfig, Picked
 from dualgnn_dist.models.id_model import IdModel
 from dualgnn_dist.models.losses import bpr_of, squared_norm
-from dualgnn_dist.parts import TablePart, xavier_normal
 
 
 @dataclass(frozen=True, kw_only=True)

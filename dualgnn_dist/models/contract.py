@@ -1,8 +1,8 @@
 """What a model is: functions of single rows. How rows meet along the graph is written once, here and in `inference`.
 
 A model says what a node starts from, what a layer makes of a node and the sum over its neighbours, and what the layers
-amount to. Training (`forward`, on a sampled subgraph) and ranking (`dualgnn_dist.inference`, on the whole graph) call
-the same functions, so they cannot drift apart. A model holds the dense weights; the table rows come as arguments.
+amount to. Training (`forward`, on a sampled subgraph) and ranking (`evaluation.inference`, on the whole graph) call the
+same functions, so they cannot drift apart. A model holds the dense weights; the table rows come as arguments.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from dualgnn_dist.models.layers import neighbor_sum_and_first, weighted
-from dualgnn_dist.models.split import split_rows
-from dualgnn_dist.parts import TablePart
-from dualgnn_dist.strict import UserError
-from dualgnn_dist.types import Batch, Feature, Neighborhood, Sizes, SparseRows
+from dualgnn_dist.base.batch import Batch, Feature, Neighborhood, Sizes, SparseRows
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.table_part import TablePart
+from dualgnn_dist.models.neighbor_sum import neighbor_sum_and_first, weighted
+from dualgnn_dist.models.split_rows import split_rows
 
 Weighting = Literal["softmax", "mean", "count"]
 Rows = Mapping[str, Tensor]

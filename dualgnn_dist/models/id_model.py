@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from dualgnn_dist.base.batch import Feature, Sizes
+from dualgnn_dist.base.table_part import TablePart, xavier_uniform
 from dualgnn_dist.models.contract import ModelConfig, Recommender, Rows
-from dualgnn_dist.parts import TablePart, xavier_uniform
-from dualgnn_dist.types import Feature, Sizes
 
 
 class IdModel(Recommender):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dualgnn_dist.base.batch import Sizes
 from dualgnn_dist.models.contract import ModelConfig, Picked
 from dualgnn_dist.models.id_model import IdModel
 from dualgnn_dist.models.losses import bpr_of, squared_norm
-from dualgnn_dist.types import Sizes
 
 
 @dataclass(frozen=True, kw_only=True)

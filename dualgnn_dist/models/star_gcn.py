@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dualgnn_dist.base.batch import Sizes
 from dualgnn_dist.models.contract import ModelConfig, Nodes, Picked
 from dualgnn_dist.models.id_model import IdModel
 from dualgnn_dist.models.losses import bpr, squared_norm, weight_norm
-from dualgnn_dist.types import Sizes
 
 SLOPE = 0.1
 

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
-from dualgnn_dist.hash import CO_USERS, mix, unit
-from dualgnn_dist.sampling.draw import NOTHING_EXCLUDED, Excluded
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
+from dualgnn_dist.base.randomness import CO_USERS, mix, unit
+from dualgnn_dist.sampling.draws.independent import NOTHING_EXCLUDED, Excluded
 
 Weighting = Literal["softmax", "mean", "count"]
 _WEIGHTINGS = {"softmax": 0, "mean": 1, "count": 2}

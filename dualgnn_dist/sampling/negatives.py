@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dualgnn_dist import hash
-from dualgnn_dist.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
-from dualgnn_dist.strict import UserError
+from dualgnn_dist.base import randomness
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
 
 _MAX_REJECTIONS = 64
 
@@ -50,7 +50,7 @@ class NegativeSampler:
         """
         assert users.dtype == np.int32 and slots.dtype == np.int64 and len(users) == len(slots)
         negatives = np.empty((len(users), num_negatives), dtype=np.int32)
-        key = np.uint64(hash.key(seed, epoch, step, hash.NEGATIVES))
+        key = np.uint64(randomness.key(seed, epoch, step, randomness.NEGATIVES))
         fill = _fill_uniform if self._uniform else _fill_weighted
         tables = (self._num_items,) if self._uniform else (self._weights, self._keep, self._alias)
         failed = fill(self._user_item.handle, users, slots, *tables, key, negatives)
@@ -112,13 +112,13 @@ def _fill_uniform(
         if row_span(user_item, users[k])[2] >= num_items:
             return k
         for n in range(negatives.shape[1]):
-            item = hash.below(hash.draw(key, slots[k], 0, 2 * n), num_items)
+            item = randomness.below(randomness.draw(key, slots[k], 0, 2 * n), num_items)
             rejections = 0
             while rejections < _MAX_REJECTIONS and contains(user_item, users[k], item):
                 rejections += 1
-                item = hash.below(hash.draw(key, slots[k], rejections, 2 * n), num_items)
+                item = randomness.below(randomness.draw(key, slots[k], rejections, 2 * n), num_items)
             if rejections == _MAX_REJECTIONS:  # the row is nearly full: count instead of guessing
-                item = _select(user_item, users[k], hash.draw(key, slots[k], 0, 2 * n + 1), num_items)
+                item = _select(user_item, users[k], randomness.draw(key, slots[k], 0, 2 * n + 1), num_items)
             negatives[k, n] = item
     return -1
 
@@ -127,7 +127,7 @@ def _fill_uniform(
 def _select(user_item: CSRHandle, user: int, bits: np.uint64, num_items: int) -> int:
     """A uniform item outside the row: draws its rank among them and walks the row past the neighbours below it."""
     shard, start, degree = row_span(user_item, user)
-    item = hash.below(bits, num_items - degree)
+    item = randomness.below(bits, num_items - degree)
     for k in range(degree):
         if load_int32(user_item.neighbors[shard], start + k) > item:
             break
@@ -150,12 +150,12 @@ def _fill_weighted(
     for k in range(len(users)):
         for n in range(negatives.shape[1]):
             rejections = 0
-            item = _draw_weighted(keep, alias, hash.draw(key, slots[k], 0, 2 * n))
+            item = _draw_weighted(keep, alias, randomness.draw(key, slots[k], 0, 2 * n))
             while rejections < _MAX_REJECTIONS and (weights[item] == 0 or contains(user_item, users[k], item)):
                 rejections += 1
-                item = _draw_weighted(keep, alias, hash.draw(key, slots[k], rejections, 2 * n))
+                item = _draw_weighted(keep, alias, randomness.draw(key, slots[k], rejections, 2 * n))
             if rejections == _MAX_REJECTIONS:  # the row holds nearly all of the weight: walk the rest of it
-                item = _select_weighted(user_item, users[k], hash.draw(key, slots[k], 0, 2 * n + 1), weights)
+                item = _select_weighted(user_item, users[k], randomness.draw(key, slots[k], 0, 2 * n + 1), weights)
                 if item < 0:
                     return k
             negatives[k, n] = item
@@ -165,7 +165,7 @@ def _fill_weighted(
 @njit(nogil=True, cache=True)
 def _draw_weighted(keep: np.ndarray, alias: np.ndarray, bits: np.uint64) -> int:
     """One number decides both: its whole part the position, its fraction between position and alias."""
-    point = hash.unit(bits) * len(keep)
+    point = randomness.unit(bits) * len(keep)
     position = int(point)
     if position == len(keep):  # the product was rounded up
         position -= 1
@@ -179,7 +179,7 @@ def _select_weighted(user_item: CSRHandle, user: int, bits: np.uint64, weights: 
     for item in range(len(weights)):
         if weights[item] > 0 and not contains(user_item, user, item):
             total += weights[item]
-    point, passed, last = hash.unit(bits) * total, 0.0, -1
+    point, passed, last = randomness.unit(bits) * total, 0.0, -1
     for item in range(len(weights)):
         if weights[item] > 0 and not contains(user_item, user, item):
             last = item

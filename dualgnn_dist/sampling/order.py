@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dualgnn_dist import hash
+from dualgnn_dist.base import randomness
 
 _NUM_ROUNDS = 6
 _MIN_BITS = 8  # on a few bits a Feistel network reaches few of the permutations: let tiny ranges walk instead
@@ -50,7 +50,7 @@ def permute(positions: np.ndarray, num_interactions: int, seed: int, epoch: int)
     num_bits = _MIN_BITS
     while (1 << num_bits) < num_interactions:
         num_bits += 1
-    key = hash.key(seed, epoch, 0, hash.ORDER)
+    key = randomness.key(seed, epoch, 0, randomness.ORDER)
     indices = np.empty(len(positions), dtype=np.int64)
     for k in range(len(positions)):
         index = _feistel(positions[k], num_bits, key)
@@ -68,7 +68,7 @@ def _feistel(value: int, num_bits: int, key: np.uint64) -> int:
     low, high = value & (num_low - 1), value >> low_bits
     for turn in range(_NUM_ROUNDS):
         if turn & 1:
-            low ^= hash.below(hash.draw(key, turn, high, 0), num_low)
+            low ^= randomness.below(randomness.draw(key, turn, high, 0), num_low)
         else:
-            high ^= hash.below(hash.draw(key, turn, low, 0), num_high)
+            high ^= randomness.below(randomness.draw(key, turn, low, 0), num_high)
     return (high << low_bits) | low

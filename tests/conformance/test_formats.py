@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 import torch
 
-from dualgnn_dist.build.config import PrepareConfig
-from dualgnn_dist.build.formats import FORMATS
-from dualgnn_dist.build.pipeline import prepare
-from dualgnn_dist.store.reader import Store
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.formats import FORMATS
+from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.store.reader import Store
 
 NUM_USERS, NUM_ITEMS, WIDTH = 23, 17, 5
 SPLITS = ("train", "valid", "test")

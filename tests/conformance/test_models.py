@@ -15,19 +15,19 @@ import pytest
 import torch
 import yaml
 
-from dualgnn_dist.build.config import PrepareConfig
-from dualgnn_dist.build.pipeline import prepare
-from dualgnn_dist.config import RunConfig, load
-from dualgnn_dist.hash import key
-from dualgnn_dist.inference import infer
-from dualgnn_dist.loader import Loader
+from dualgnn_dist.base.batch import Batch, to_dtype
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.randomness import key
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.state import make_state
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.strict import UserError
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.types import Batch, to_dtype
-from dualgnn_dist.world import World
+from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.state import make_state
+from dualgnn_dist.training.trainer import Trainer
 
 pytestmark = pytest.mark.parametrize("name", list(MODELS))
 

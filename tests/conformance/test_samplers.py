@@ -13,16 +13,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgnn_dist import hash
-from dualgnn_dist.csr import ShardedCSR
-from dualgnn_dist.hash import HOPS, key
-from dualgnn_dist.sampling import pyg_lib
-from dualgnn_dist.sampling.draw import ALL, Drawn, Excluded, NumbaDraw
-from dualgnn_dist.sampling.neighbors import Draw, NeighborSampler, Seeds, make_draw, parse_fanouts
-from dualgnn_dist.sampling.shared_draw import SharedDraw
-from dualgnn_dist.sampling.transpose import sparse_rows
-from dualgnn_dist.strict import UserError
-from dualgnn_dist.types import SparseRows, Subgraph
+from dualgnn_dist.base import randomness
+from dualgnn_dist.base.batch import SparseRows, Subgraph
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.randomness import HOPS, key
+from dualgnn_dist.base.sparse import sparse_rows
+from dualgnn_dist.sampling.draws import pyg_lib
+from dualgnn_dist.sampling.draws.independent import ALL, Drawn, Excluded, NumbaDraw
+from dualgnn_dist.sampling.draws.shared import SharedDraw
+from dualgnn_dist.sampling.hops import Draw, NeighborSampler, Seeds, make_draw, parse_fanouts
 
 NUM_USERS, NUM_ITEMS = 31, 23
 BACKENDS = [
@@ -135,7 +135,7 @@ def slow_choose(count: int, n: int, node_key: np.uint64) -> list[int]:
     """Positions of a row, as they were drawn from the first version on: another choice is another batch."""
 
     def below(word: int, end: int) -> int:
-        return hash.below(np.uint64(hash.mix(node_key, word)), end)
+        return randomness.below(np.uint64(randomness.mix(node_key, word)), end)
 
     if count == n:
         return list(range(n))
@@ -159,11 +159,11 @@ def test_a_draw_equals_a_loop(fanout: int) -> None:
     wide = NumbaDraw(item_user, item_user)
     for draw, (user_item, _) in ((NumbaDraw(*graphs()), graphs()), (wide, (item_user, item_user))):
         users = np.arange(user_item.num_rows, dtype=np.int32)[::-1].copy()  # more than one group of the wide graph
-        hop_key = np.uint64(hash.mix(np.uint64(2**63 + 5), 1))
+        hop_key = np.uint64(randomness.mix(np.uint64(2**63 + 5), 1))
         for user, row in zip(users, rows_of(draw("users", users, fanout, np.uint64(2**63 + 5), 1)), strict=True):
             whole = user_item.row(user).tolist()
             count = len(whole) if fanout == ALL else min(fanout, len(whole))
-            positions = slow_choose(count, len(whole), np.uint64(hash.mix(hop_key, user)))
+            positions = slow_choose(count, len(whole), np.uint64(randomness.mix(hop_key, user)))
             assert row == [whole[position] for position in positions]
 
 
@@ -184,13 +184,13 @@ def test_a_shared_draw_equals_a_loop(fanout: int) -> None:
     users = np.repeat(np.arange(9), degrees)
     items = np.concatenate([generator.choice(4000, degree, replace=False) for degree in degrees])
     wide = ShardedCSR.from_pairs(users.astype(np.int32), items.astype(np.int32), 9)
-    hop_key = np.uint64(hash.mix(np.uint64(2**63 + 5), 1))
+    hop_key = np.uint64(randomness.mix(np.uint64(2**63 + 5), 1))
     window = max(1024, 4 * fanout)
     drawn = SharedDraw(wide, wide)("users", np.arange(9, dtype=np.int32), fanout, np.uint64(2**63 + 5), 1)
     for user, row in enumerate(rows_of(drawn)):
         seen = wide.row(user).tolist()
         if len(seen) > window and fanout != ALL:
-            start = hash.below(np.uint64(hash.mix(hop_key, 2**40)), len(seen))
+            start = randomness.below(np.uint64(randomness.mix(hop_key, 2**40)), len(seen))
             seen = (seen + seen)[start : start + window]
         assert row == smallest_numbers(seen, len(wide.row(user)) if fanout == ALL else fanout, hop_key)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from dualgnn_dist import checkpoint
-from dualgnn_dist.parts import Normal, TablePart, xavier_uniform
-from dualgnn_dist.routing import Route
-from dualgnn_dist.row_adam import RowAdamConfig
-from dualgnn_dist.tables import ShardedTable
-from dualgnn_dist.world import World
+from dualgnn_dist.base.table_part import Normal, TablePart, xavier_uniform
+from dualgnn_dist.base.world import World
+from dualgnn_dist.embeddings.adam import RowAdamConfig
+from dualgnn_dist.embeddings.routing import Route
+from dualgnn_dist.embeddings.sharded_table import ShardedTable
+from dualgnn_dist.training import checkpoint
 
 NUM_ROWS, NUM_STEPS, NUM_SLICES = 101, 20, 6
 PARTS = {"preference": TablePart(5, Normal(0.1)), "fusion": TablePart(3, xavier_uniform)}

@@ -12,13 +12,13 @@ import pytest
 import torch
 import yaml
 
-from dualgnn_dist.config import RunConfig, load
-from dualgnn_dist.inference import infer
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.run_checkpoints import latest_checkpoint
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.run_checkpoints import latest_checkpoint
+from dualgnn_dist.training.trainer import Trainer
 
 
 def make_config(store: Store, output: Path, model: str, epochs: int = 2, **sampler: Any) -> RunConfig:

@@ -21,9 +21,9 @@ import pytest
 import yaml
 
 from dualgnn_dist import train
-from dualgnn_dist.build.config import PrepareConfig
-from dualgnn_dist.build.pipeline import prepare
-from dualgnn_dist.strict import run_program
+from dualgnn_dist.base.config import run_program
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.pipeline import prepare
 
 TINY: dict[str, Any] = {
     "prepare": {

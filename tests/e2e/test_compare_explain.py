@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualgnn_dist import __main__, compare, explain, export
-from dualgnn_dist.store.reader import Store
+from dualgnn_dist import __main__, compare, explain
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import representations
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = ("dualgnn_1", "dualgnn_2", "lightgcn")
@@ -122,7 +123,7 @@ def test_modality_weights_by_community(finished: Path, call: Callable[..., Any])
     folder = run / "explanation"
     assert (folder / "modality_weights.png").read_bytes().startswith(PNG)
     text = (folder / "modality_weights.md").read_text()
-    columns = export.read(run / "representations" / "users-00000-of-00001.arrow").columns
+    columns = representations.read(run / "representations" / "users-00000-of-00001.arrow").columns
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     assert rows[0] == ["community", "users", "visual", "acoustic", "textual"]
     assert [row[0] for row in rows[1:]] == ["1", "2", "3", "all"]
@@ -144,7 +145,7 @@ def test_one_user(finished: Path, call: Callable[..., Any], tiny_store: Path) ->
     said = call(explain.main, "--run", finished / "dualgnn_1", "--user", raw_id)
     assert said.code == 0, said
     assert f"{len(store.user_item.row(user))} training items" in said.output
-    columns = export.read(finished / "dualgnn_1" / "representations" / "users-00000-of-00001.arrow").columns
+    columns = representations.read(finished / "dualgnn_1" / "representations" / "users-00000-of-00001.arrow").columns
     assert f"{columns['weight_acoustic'][user]:.4f}" in said.output
     neighbors, counts = store.user_cooccurrence.row(user)[:40], store.user_cooccurrence.row_counts(user)[:40]
     weights = np.exp(counts - counts[0].astype(float))
@@ -181,8 +182,8 @@ def test_input_of_explain_that_is_wrong(finished: Path, refused: Callable[..., s
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("fusion: weighted_sum", "fusion: mean"))
     path = run / "representations" / "users-00000-of-00001.arrow"
-    rows, ids, vectors, _ = export.read(path)
-    export.write(path, np.array(rows), ids, np.array(vectors))
+    rows, ids, vectors, _ = representations.read(path)
+    representations.write(path, np.array(rows), ids, np.array(vectors))
     said = refused(explain.main, "--run", run)
     assert "dualgnn_2: dualgnn with model.fusion=mean has no weights of modalities a user" in said
     (run / "config.yaml").write_text(config)

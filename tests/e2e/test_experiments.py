@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from dualgnn_dist import evaluate, export, train
-from dualgnn_dist.config import load
-from dualgnn_dist.loader import Loader
-from dualgnn_dist.state import make_model
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.world import World
+from dualgnn_dist import evaluate, train
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import representations
+from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.state import make_model
 
 WriteConfig = Callable[..., Path]
 COLD = {"prepare.split": "cold_items", "prepare.cold_share": 0.2, "train.epochs": 2}
@@ -31,7 +32,7 @@ def test_items_that_miss_everything_still_rank(model: str, trained: Callable[...
     changes = {"model": {"name": model, "width": 8}, "data.drop_modality": {"share": 0.9}, "run.name": "hidden"}
     hidden = trained(changes)
     shown = trained({**changes, "data.drop_modality": None, "run.name": "shown"})
-    items = [export.read(run / "representations" / "items.arrow").vectors for run in (hidden, shown)]
+    items = [representations.read(run / "representations" / "items.arrow").vectors for run in (hidden, shown)]
     assert np.isfinite(items[0]).all() and (items[0] != items[1]).any()
     values = [metrics_of(run)["test"] for run in (hidden, shown)]
     assert values[0]["num_users"] == values[1]["num_users"] and values[0] != values[1]
@@ -133,10 +134,10 @@ def test_popular_negatives_and_several_change_what_is_drawn(write_config: WriteC
 
 def test_dualgnn_exports_how_users_weigh_modalities(trained: Callable[..., Path]) -> None:
     run = trained({"train.epochs": 1})
-    users = export.read(run / "representations" / "users-00000-of-00001.arrow")
+    users = representations.read(run / "representations" / "users-00000-of-00001.arrow")
     assert list(users.columns) == ["weight_visual", "weight_acoustic", "weight_textual"]
     weights = np.stack(list(users.columns.values()), axis=1)
     assert weights.shape == (400, 3) and weights.dtype == np.float32
     assert weights.sum(axis=1) == pytest.approx(np.ones(400), abs=0.2) and weights.std(axis=0).min() > 0
     mean = trained({"train.epochs": 1, "model.fusion": "mean", "run.name": "mean"})
-    assert export.read(mean / "representations" / "users-00000-of-00001.arrow").columns == {}
+    assert representations.read(mean / "representations" / "users-00000-of-00001.arrow").columns == {}

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualgnn_dist import evaluate, export, train
-from dualgnn_dist.config import load
-from dualgnn_dist.metrics import metric_keys
-from dualgnn_dist.store.reader import Store
+from dualgnn_dist import evaluate, train
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import representations
+from dualgnn_dist.evaluation.metrics import metric_keys
+from dualgnn_dist.training.config import load
 
 KS = (5, 10, 20, 50)
 
@@ -96,7 +97,7 @@ def check_run_folder(run: Path, config: Path, store: Path) -> None:
 
     files = sorted(path.name for path in (run / "representations").iterdir())
     assert files == ["items.arrow", "users-00000-of-00002.arrow", "users-00001-of-00002.arrow"]
-    parts = [export.read(run / "representations" / name) for name in files[1:]]
+    parts = [representations.read(run / "representations" / name) for name in files[1:]]
     rows, ids = np.concatenate([part[0] for part in parts]), [x for part in parts for x in part[1].to_pylist()]
     assert sorted(rows.tolist()) == list(range(opened.manifest.num_users)), "every user once"
     assert ids == opened.ids("users", rows).to_pylist()

@@ -13,9 +13,9 @@ import pytest
 import ray
 
 from dualgnn_dist import train
-from dualgnn_dist.config import load
 from dualgnn_dist.launch.ray_metrics import PREFIX
-from dualgnn_dist.telemetry import METRICS
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.telemetry import METRICS
 
 
 @pytest.fixture

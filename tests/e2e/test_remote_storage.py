@@ -15,9 +15,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from dualgnn_dist import prepare, train
-from dualgnn_dist.remote import RemoteFolder, join
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.store.staging import stage
+from dualgnn_dist.base.remote import RemoteFolder, join
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.data.store.staging import stage
 
 
 @pytest.fixture(scope="module")

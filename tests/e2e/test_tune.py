@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 from dualgnn_dist import train, tune
-from dualgnn_dist.config import load
+from dualgnn_dist.training.config import load
 
 # The file's own learning rate comes first and cannot work; the numbers of layers make the other trials differ.
 SWEEP = {

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from dualgnn_dist.build.pipeline import prepare
-from dualgnn_dist.config import load
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.trainer import Trainer
-from dualgnn_dist.world import World
+from dualgnn_dist.training.config import load
+from dualgnn_dist.training.trainer import Trainer
 
 GOLDEN = Path(__file__).with_name("golden.json")
 CONFIG = Path(__file__).parents[2] / "configs" / "debug.yaml"

@@ -11,12 +11,12 @@ import torch
 from dense_reference import star_gcn_blocks
 from torch import Tensor
 
-from dualgnn_dist.loader import Loader, SamplerConfig
+from dualgnn_dist.base.batch import Batch, to_dtype
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS, Recommender
-from dualgnn_dist.state import sizes_of
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.types import Batch, to_dtype
-from dualgnn_dist.world import World
+from dualgnn_dist.sampling.loader import Loader, SamplerConfig
+from dualgnn_dist.training.state import sizes_of
 
 Reference = Callable[..., tuple[Tensor, Tensor]]
 FULL = SamplerConfig(batch_size=64, fanouts="all", co_users="all")

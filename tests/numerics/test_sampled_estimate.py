@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from dualgnn_dist.csr import ShardedCSR
-from dualgnn_dist.hash import key
-from dualgnn_dist.loader import Loader, SamplerConfig
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.randomness import key
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.sampling.co_users import sample_co_users
-from dualgnn_dist.state import sizes_of
-from dualgnn_dist.store.reader import Store
-from dualgnn_dist.world import World
+from dualgnn_dist.sampling.loader import Loader, SamplerConfig
+from dualgnn_dist.training.state import sizes_of
 
 NUM_SAMPLES = 400
 SAMPLED = SamplerConfig(fanouts=(3, 2), co_users=3)

@@ -1,0 +1,75 @@
+"""The settings of `prepare`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dualgnn_dist.base.config import build, nearest
+from dualgnn_dist.data.prepare.formats import FORMATS
+from dualgnn_dist.data.prepare.split import Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """How a store is made from raw data.
+
+    Args:
+        format: a key of `FORMATS`.
+        input: the raw data's file or folder; None for formats that make their own.
+        modalities: name -> file, relative to the input folder; for `recbole`, a column of its `.item` file.
+        options: the format's own settings.
+        split: `given` by the input's labels; `random` within a user; `leave_one_out`: a user's last interaction is
+            the test, the one before the validation; `user_time`: a user's latest shares; `global_time`: two moments
+            for all; `cold_items`: whole items are held out, the rest is split as by `random`.
+        split_shares: of training, validation and test.
+        cold_share: of the items that `cold_items` holds out.
+        k_core: drop users and items with fewer interactions until none is left; 0 keeps all.
+        num_co_users: K_store, the co-occurrence neighbours kept of a user.
+        max_item_degree: items with more training users are left out of the co-occurrence counts; None: exact counts.
+        rows_per_shard: of every file of the store.
+        seed: of the split and of the training interactions' order.
+        num_threads: None takes all cores. The store does not depend on it.
+        backend: what counts co-occurrence: `threads` of this process, or tasks of a `ray` cluster.
+        overwrite: replace an existing store.
+    """
+
+    format: str
+    input: str | None = None
+    modalities: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    split: Split = "given"
+    split_shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    cold_share: float = 0.1
+    k_core: int = 0
+    num_co_users: int = 200
+    max_item_degree: int | None = None
+    rows_per_shard: int = 1 << 20
+    seed: int = 1
+    num_threads: int | None = None
+    backend: Literal["threads", "ray"] = "threads"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f"unknown format {self.format!r}{nearest(self.format, FORMATS)}")
+        self.format_options()
+        for name in self.modalities:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+                raise ValueError(f"modality name {name!r} must be letters, digits and '_', a letter first")
+        if min(self.split_shares) <= 0 or abs(sum(self.split_shares) - 1) > 1e-6:
+            raise ValueError(f"split_shares={list(self.split_shares)} must be three positive shares that add up to 1")
+        if not 0 < self.cold_share < 1:
+            raise ValueError(f"cold_share={self.cold_share} must lie between 0 and 1")
+        for name, least in {"k_core": 0, "num_co_users": 1, "rows_per_shard": 1, "seed": 0}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+        for name in ("max_item_degree", "num_threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+
+    def format_options(self) -> Any:
+        """The format's own frozen Options. Raises UserError for an option that it does not have."""
+        return build(FORMATS[self.format].options, self.options, "prepare.options")

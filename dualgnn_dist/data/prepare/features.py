@@ -1,0 +1,142 @@
+"""Features of the raw data -> columns of the store in item order, with nulls for items that miss a modality."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.data.prepare.ids import IdTable
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists, refuse_first
+from dualgnn_dist.data.store.schema import ModalityInfo
+from dualgnn_dist.data.store.writer import StoreWriter
+
+
+def write_features(
+    writer: StoreWriter, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray
+) -> ModalityInfo:
+    """Writes the table `features/<name>`.
+
+    Args:
+        ids: of all items that the interactions name.
+        kept: int64 [I], the rows of `ids` that the store keeps, ascending.
+
+    Raises:
+        UserError: an unknown or repeated item, a missing row, a value that is no finite number; says where.
+    """
+    seats = _Seats(name, modality, ids, kept)
+    table = f"features/{name}"
+    if modality.kind == "dense":
+        dimension = _write_dense(writer, table, modality, seats)
+    else:
+        dimension = _write_tokens(writer, table, modality, seats)
+    seats.refuse_missing_rows()
+    num_present = int(np.count_nonzero(seats.present))
+    if not num_present:
+        raise UserError(f"modality {name!r} has no value for any item; leave it out of prepare.modalities")
+    return ModalityInfo(kind=modality.kind, dimension=dimension, dtype=modality.dtype, num_present=num_present)
+
+
+class _Seats:
+    """Where the rows of a modality's blocks belong."""
+
+    def __init__(self, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray) -> None:
+        self.name, self.modality, self.ids = name, modality, ids
+        self.present = np.zeros(len(kept), dtype=bool)
+        self.new_rows = np.full(len(ids), -1, dtype=np.int64)
+        self.new_rows[kept] = np.arange(len(kept))
+        self._seen = np.zeros(len(ids), dtype=bool)
+
+    def find(self, block: FeatureBlock, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """(positions in the block, new item rows) of the values that the store keeps."""
+        items = block.items
+        if items is None:
+            items = pl.Series(np.arange(block.first_row, block.first_row + num_rows))
+        rows = self.ids.rows(items)
+        unknown = rows < 0
+        if not self.modality.may_name_others:
+            self._refuse(block, unknown, lambda k: f"item {items[k]!r} is in no interaction; remove the row")
+        sorted_rows = np.sort(rows)
+        repeated = self._seen[rows]
+        if len(rows) and (sorted_rows[1:] == sorted_rows[:-1]).any():
+            repeated = repeated | ~pl.Series(rows).is_first_distinct().to_numpy()
+        self._refuse(block, repeated & ~unknown, lambda k: f"item {items[k]!r} has a row already")
+        self._seen[rows[~unknown]] = True
+        new = np.where(unknown, -1, self.new_rows[rows])
+        kept = new >= 0 if block.present is None else (new >= 0) & block.present
+        positions = np.flatnonzero(kept)
+        self.present[new[positions]] = True
+        return positions, new[positions]
+
+    def refuse_values(self, block: FeatureBlock, wrong: np.ndarray) -> None:
+        """Refuses the first row with a value that is no finite number."""
+        if block.present is not None:
+            wrong = wrong & block.present
+        self._refuse(block, wrong, lambda k: "a value is NaN or infinite; leave the row empty where an item misses it")
+
+    def refuse_missing_rows(self) -> None:
+        """Where rows are items, there must be a row for each."""
+        if self.modality.row_keyed and not self._seen.all():
+            raise UserError(
+                f"modality {self.name!r} has {np.count_nonzero(self._seen)} rows, but there are {len(self._seen)} "
+                f"items; the first without a row is {self.ids.ids[int(np.argmin(self._seen))]!r}"
+            )
+
+    def _refuse(self, block: FeatureBlock, wrong: np.ndarray, say: Callable[[int], str]) -> None:
+        refuse_first(wrong, lambda row: self.modality.place(block.first_row + row), say)
+
+
+def _write_dense(writer: StoreWriter, table: str, modality: RawModality, seats: _Seats) -> int:
+    num_items, dimension = len(seats.present), modality.dimension
+    with tempfile.TemporaryFile(
+        dir=writer.folder
+    ) as file:  # rows come in any order: the disk holds them, not the memory
+        column = np.memmap(file, dtype=modality.dtype, mode="w+", shape=(num_items, dimension))
+        for block in modality.blocks():
+            assert isinstance(block.values, np.ndarray)
+            with np.errstate(over="ignore"):
+                values = block.values.astype(modality.dtype, copy=False)
+            seats.refuse_values(block, ~np.isfinite(values).all(axis=1))
+            positions, rows = seats.find(block, len(values))
+            column[rows] = values[positions]
+        for start in range(0, num_items, writer.rows_per_shard):
+            part = slice(start, start + writer.rows_per_shard)
+            missing = pa.array(~seats.present[part])
+            values = pa.array(np.asarray(column[part]).reshape(-1))
+            writer.append(table, {"feature": pa.FixedSizeListArray.from_arrays(values, dimension, mask=missing)})
+        del column
+    return dimension
+
+
+def _write_tokens(writer: StoreWriter, table: str, modality: RawModality, seats: _Seats) -> int:
+    num_items = len(seats.present)
+    rows, lengths, tokens = [], [], []
+    for block in modality.blocks():
+        assert isinstance(block.values, TokenLists)
+        positions, new_rows = seats.find(block, len(block.values.offsets) - 1)
+        lists = ShardedCSR.from_arrays(block.values.offsets, block.values.tokens)
+        offsets, kept = lists.gather(positions.astype(np.int32))
+        rows.append(new_rows)
+        lengths.append(np.diff(offsets))
+        tokens.append(kept)
+    order = np.full(num_items, -1, dtype=np.int64)
+    all_rows, all_lengths, all_tokens = (np.concatenate(parts) for parts in (rows, lengths, tokens))
+    order[all_rows] = np.arange(len(all_rows))
+    offsets = np.zeros(len(all_lengths) + 2, dtype=np.int64)  # one more list, empty, for the items that have none
+    np.cumsum(all_lengths, out=offsets[1:-1])
+    offsets[-1] = offsets[-2]
+    lists = ShardedCSR.from_arrays(offsets, all_tokens)
+    order[order < 0] = len(all_lengths)
+    for start in range(0, num_items, writer.rows_per_shard):
+        part = slice(start, start + writer.rows_per_shard)
+        offsets, kept = lists.gather(order[part].astype(np.int32))
+        missing = pa.array(~seats.present[part])
+        writer.append(
+            table, {"feature": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(kept), mask=missing)}
+        )
+    return max(modality.dimension, int(all_tokens.max(initial=-1)) + 1)

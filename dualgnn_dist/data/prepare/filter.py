@@ -1,0 +1,119 @@
+"""What is left out before the split: duplicates, and users and items with too few interactions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.data.prepare.counting_sort import count, group, row_offsets, sort_row
+from dualgnn_dist.data.prepare.interactions import InteractionTable
+from dualgnn_dist.data.prepare.scratch import Scratch
+
+
+def drop_duplicates(table: InteractionTable, num_users: int, scratch: Scratch) -> InteractionTable:
+    """One interaction a (user, item), in that order.
+
+    Of several the earliest stays, by time where there are timestamps, else by their order in the input; where the
+    splits are given, the training one, so that nothing held out was seen in training.
+    """
+    offsets = row_offsets(table.users, num_users)
+    by_user = InteractionTable(
+        **{
+            name: group(column, table.users, offsets, scratch.empty(len(table), column.dtype))
+            for name, column in table.columns.items()
+        }
+    )
+    rows = scratch.positions(len(table))
+    size = _first_of_pairs(offsets, by_user.items, by_user.timestamps, by_user.splits, rows)
+    return scratch.stack(by_user.take(rows[part]) for part in scratch.blocks(size))
+
+
+def k_core(table: InteractionTable, k: int, num_users: int, num_items: int, scratch: Scratch) -> InteractionTable:
+    """The largest part in which every user and every item has at least k interactions.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    users, items = np.ones(num_users, dtype=bool), np.ones(num_items, dtype=bool)  # those that stay
+    num_before = -1
+    while True:
+        user_degrees, item_degrees = _degrees(table.users, table.items, users, items)
+        num_left = int(user_degrees.sum())
+        if not num_left:
+            raise UserError(f"prepare.k_core={k} leaves no interaction; choose a smaller one")
+        if num_left == num_before:
+            break
+        users, items, num_before = user_degrees >= k, item_degrees >= k, num_left
+    blocks = (table.take(part) for part in scratch.blocks(len(table)))
+    return scratch.stack(block.take(users[block.users] & items[block.items]) for block in blocks)
+
+
+def compact(
+    table: InteractionTable, num_users: int, num_items: int, scratch: Scratch
+) -> tuple[InteractionTable, np.ndarray, np.ndarray]:
+    """Renumbers without the users and items that have no interaction; int64 old rows of the new ones, ascending."""
+    users, new_users = _renumber(table.users, num_users, scratch)
+    items, new_items = _renumber(table.items, num_items, scratch)
+    return InteractionTable(new_users, new_items, table.timestamps, table.splits), users, items
+
+
+def _renumber(rows: np.ndarray, num_rows: int, scratch: Scratch) -> tuple[np.ndarray, np.ndarray]:
+    kept = np.flatnonzero(count(rows, num_rows))
+    if len(kept) == num_rows:
+        return kept, rows
+    new = np.full(num_rows, -1, dtype=np.int32)
+    new[kept] = np.arange(len(kept))
+    renumbered = scratch.empty(len(rows), np.int32)
+    for part in scratch.blocks(len(rows)):
+        renumbered[part] = new[rows[part]]
+    return kept, renumbered
+
+
+@njit(nogil=True, cache=True)
+def _first_of_pairs(
+    offsets: np.ndarray,
+    items: np.ndarray,
+    timestamps: np.ndarray | None,
+    splits: np.ndarray | None,
+    rows: np.ndarray,
+) -> int:
+    """Fills in the row of every different item of every user, items ascending; returns how many there are."""
+    order = np.empty(np.diff(offsets).max(), dtype=np.int64)
+    size = 0
+    for user in range(len(offsets) - 1):
+        start, end = offsets[user], offsets[user + 1]
+        mine = order[: end - start]
+        for k in range(len(mine)):
+            mine[k] = k
+        sort_row(mine, items[start:end])
+        for k in range(len(mine)):
+            row = start + mine[k]
+            if k == 0 or items[row] != items[start + mine[k - 1]]:
+                rows[size] = row
+                size += 1
+            elif _is_earlier(row, rows[size - 1], timestamps, splits):
+                rows[size - 1] = row
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _is_earlier(row: int, other: int, timestamps: np.ndarray | None, splits: np.ndarray | None) -> bool:
+    """Whether a row goes before another that stands before it in the input."""
+    if splits is not None and splits[row] != splits[other]:
+        return splits[row] < splits[other]
+    return timestamps is not None and timestamps[row] < timestamps[other]
+
+
+@njit(nogil=True, cache=True)
+def _degrees(
+    users: np.ndarray, items: np.ndarray, kept_users: np.ndarray, kept_items: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """int64 degrees of users and items among the pairs of which both stay."""
+    user_degrees = np.zeros(len(kept_users), dtype=np.int64)
+    item_degrees = np.zeros(len(kept_items), dtype=np.int64)
+    for k in range(len(users)):
+        if kept_users[users[k]] and kept_items[items[k]]:
+            user_degrees[users[k]] += 1
+            item_degrees[items[k]] += 1
+    return user_degrees, item_degrees

@@ -1,0 +1,20 @@
+"""The input formats. A further one is a file here and a line in `FORMATS`."""
+
+from dualgnn_dist.data.prepare.formats.adjacency import AdjacencyOptions, read_adjacency
+from dualgnn_dist.data.prepare.formats.dualgnn import DualGNNOptions, read_dualgnn
+from dualgnn_dist.data.prepare.formats.mmrec import MMRecOptions, read_mmrec
+from dualgnn_dist.data.prepare.formats.movielens import MovieLensOptions, read_movielens
+from dualgnn_dist.data.prepare.formats.recbole import RecBoleOptions, read_recbole
+from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions, read_synthetic
+from dualgnn_dist.data.prepare.formats.table import TableOptions, read_table
+from dualgnn_dist.data.prepare.raw_data import Format
+
+FORMATS: dict[str, Format] = {
+    "table": Format(TableOptions, read_table),
+    "mmrec": Format(MMRecOptions, read_mmrec),
+    "adjacency": Format(AdjacencyOptions, read_adjacency),
+    "dualgnn": Format(DualGNNOptions, read_dualgnn),
+    "recbole": Format(RecBoleOptions, read_recbole),
+    "movielens": Format(MovieLensOptions, read_movielens),
+    "synthetic": Format(SyntheticOptions, read_synthetic),
+}

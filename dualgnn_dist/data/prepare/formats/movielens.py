@@ -1,0 +1,110 @@
+"""`movielens`: the rating files of GroupLens, `ratings.csv`, `ratings.dat` or `u.data`; every rating has its moment.
+
+Ids are whole numbers. Modalities are Parquet files with an item id column, or `.npy` files with a file of item ids;
+what they say of items without a rating is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from dualgnn_dist.base.config import UserError, nearest
+from dualgnn_dist.data.prepare.formats.readers.columns import Columns, FeatureFiles, Ids, checked
+from dualgnn_dist.data.prepare.raw_data import (
+    BLOCK_ROWS,
+    RawData,
+    at_lines,
+    batches,
+    existing,
+    refuse_first,
+    scan_lines,
+)
+
+FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
+SEPARATORS = {Path(name).suffix: separator for name, separator in FILES.items()}
+# In the order of every file, with the names that the .csv has in its first line; the others have none.
+COLUMNS = {"user": "userId", "item": "movieId", "rating": "rating", "timestamp": "timestamp"}
+IDS = Ids("integer", cure="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovieLensOptions:
+    """Which ratings are interactions, and where a modality's ids are.
+
+    Args:
+        min_rating: ratings below it are left out; None takes all.
+        item_column: the item id column of Parquet modalities.
+        item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
+    """
+
+    min_rating: float | None = None
+    item_column: str = "movieId"
+    item_id_files: dict[str, str] = field(default_factory=dict)
+
+
+def read_movielens(input: str | None, modalities: Mapping[str, str], options: MovieLensOptions) -> RawData:
+    """See the module. Raises UserError for missing files, and for lines that are no ratings."""
+    if input is None:
+        raise UserError("the format 'movielens' needs prepare.input, the file of the ratings or its folder")
+    path = Path(input)
+    path = _only_file(path) if path.is_dir() else existing(path)
+    separator = SEPARATORS.get(path.suffix)
+    if separator is None:
+        raise UserError(f"{path}: unknown ending, known are {', '.join(SEPARATORS)}; other files are for 'table'")
+    columns = Columns(**COLUMNS, min_rating=options.min_rating, ids=IDS)
+    features = FeatureFiles(
+        folder=path.parent,
+        files=modalities,
+        item_id_files=options.item_id_files,
+        item_column=options.item_column,
+        ids=IDS,
+        by_row=False,
+        may_name_others=True,
+    )
+
+    def blocks() -> Iterator[pl.DataFrame]:
+        for block, numbers in _ratings(path, separator):
+            yield checked(block, columns, at_lines(path, numbers))
+
+    return RawData(blocks, features.read(), (path, *features.sources))
+
+
+def _only_file(folder: Path) -> Path:
+    found = [folder / name for name in FILES if (folder / name).is_file()]
+    if not found:
+        names = [path.name for path in folder.iterdir()]
+        raise UserError(f"{folder} holds none of {', '.join(FILES)}{nearest('ratings.csv', names)}")
+    if len(found) > 1:
+        names = [path.name for path in found]
+        raise UserError(f"{folder} holds {' and '.join(names)}; name one of them as prepare.input")
+    return found[0]
+
+
+def _ratings(path: Path, separator: str) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+    """The texts of every line, and its number."""
+    line = pl.col("line")
+    texts = line.str.split_exact(separator, len(COLUMNS) - 1).struct.rename_fields(list(COLUMNS)).struct.unnest()
+    length = line.str.count_matches(separator, literal=True) + 1
+    lines = scan_lines(path).filter(line.is_not_null()).select("number", texts, length=length)
+    has_header = path.suffix == ".csv"
+    for block in batches(lines, path, BLOCK_ROWS):
+        place, lengths = at_lines(path, block["number"]), block["length"]
+        _refuse_lengths(lengths, separator, place)
+        if has_header:
+            header, expected = block.select(*COLUMNS).row(0), tuple(COLUMNS.values())
+            if header != expected:
+                raise UserError(f"{place(0)}: the header must be {','.join(expected)}, not {','.join(header)}")
+            has_header, block = False, block[1:]
+        yield block.select(*COLUMNS), block["number"]
+
+
+def _refuse_lengths(lengths: pl.Series, separator: str, place: Callable[[int], str]) -> None:
+    refuse_first(
+        lengths != len(COLUMNS),
+        place,
+        lambda row: f"there are {lengths[row]} values with {separator!r} between them, not {len(COLUMNS)}",
+    )

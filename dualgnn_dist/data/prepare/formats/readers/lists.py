@@ -1,0 +1,108 @@
+"""A modality in a column of lists: of numbers, all as long, or of tokens; null where the item misses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.data.prepare.raw_data import (
+    FeatureBlock,
+    RawModality,
+    TokenLists,
+    batches,
+    collect,
+    numbered,
+    refuse_first,
+    row_numbers,
+)
+
+BLOCK_ITEMS = 1 << 15
+MAX_TOKENS = 1 << 31
+Place = Callable[[int], str]
+Convert = Callable[[pl.Series, Place], pl.Series]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListColumn:
+    """A column of lists and the items that they belong to.
+
+    Args:
+        frame: the columns `items` and `lists`.
+        path, column: the file, and the column's name there, for messages.
+        ids: checks and converts the items of a block.
+        unit, first: what a row is called in messages, and the number of the first.
+        may_name_others: as of `RawModality`.
+    """
+
+    frame: pl.LazyFrame
+    path: Path
+    column: str
+    ids: Convert
+    unit: str = "row"
+    first: int = 0
+    may_name_others: bool = False
+
+    def dense(self, numbers: Convert = lambda lists, place: lists) -> RawModality:
+        """Vectors as long as the first; `numbers` makes lists of numbers of the lists of a block.
+
+        Raises:
+            UserError: there is no vector.
+        """
+        head = collect(self.frame.filter(pl.col("lists").list.len() > 0).head(1), self.path)
+        if not len(head):
+            raise UserError(f"{self.path}: the column {self.column!r} has no vector")
+        dimension = len(head["lists"][0])
+        return self._modality(
+            "dense", dimension, "float32", lambda lists, place: _vectors(numbers(lists, place), dimension, place)
+        )
+
+    def tokens(self, words: Convert = lambda flat, place: row_numbers(flat, "token", place)) -> RawModality:
+        """Token lists; `words` makes word ids of the words of a block's lists, one list after the other."""
+        return self._modality("tokens", 0, "int32", lambda lists, place: _tokens(lists, words, place))
+
+    def _modality(
+        self,
+        kind: Literal["dense", "tokens"],
+        dimension: int,
+        dtype: str,
+        values: Callable[[pl.Series, Place], np.ndarray | TokenLists],
+    ) -> RawModality:
+        def blocks() -> Iterator[FeatureBlock]:
+            row = 0
+            for block in batches(self.frame, self.path, BLOCK_ITEMS):
+                place = numbered(self.path, self.unit, self.first + row)
+                items, lists = self.ids(block["items"], place), block["lists"]
+                yield FeatureBlock(row, items, values(lists, place), lists.is_not_null().to_numpy())
+                row += len(block)
+
+        place = numbered(self.path, self.unit, self.first)
+        return RawModality(kind, dimension, dtype, place, blocks, may_name_others=self.may_name_others)
+
+
+def _vectors(lists: pl.Series, dimension: int, place: Place) -> np.ndarray:
+    lengths = lists.list.len()
+    wrong = (lengths != dimension).fill_null(False)
+    refuse_first(wrong, place, lambda row: f"the vector has {lengths[row]} values, the first one has {dimension}")
+    values = np.zeros((len(lists), dimension), dtype=np.float32)
+    known = lists.drop_nulls().explode().cast(pl.Float32).to_numpy()  # a null among the numbers becomes NaN
+    values[lists.is_not_null().to_numpy()] = known.reshape(-1, dimension)
+    return values
+
+
+def _tokens(lists: pl.Series, words: Convert, place: Place) -> TokenLists:
+    offsets = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum(lists.list.len().fill_null(0).to_numpy(), out=offsets[1:])
+    flat = lists.filter(lists.list.len() > 0).explode()
+
+    def at(position: int) -> str:
+        return place(int(np.searchsorted(offsets, position, side="right")) - 1)
+
+    tokens = words(flat, at)
+    refuse_first(tokens >= MAX_TOKENS, at, lambda position: f"token {tokens[position]} is not below {MAX_TOKENS}")
+    return TokenLists(offsets, tokens.to_numpy().astype(np.int32))

@@ -1,0 +1,36 @@
+"""A modality in a Parquet file: an item id column and a column of vectors or of token lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.data.prepare.formats.readers.lists import Convert, ListColumn
+from dualgnn_dist.data.prepare.raw_data import RawModality, columns_of, require_columns
+
+
+def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others: bool = False) -> RawModality:
+    """Reads the column beside `item_column`: lists of floats are dense, lists of whole numbers tokens, null is missing.
+
+    Args:
+        ids: checks and converts the id column of a block.
+        may_name_others: as of `RawModality`.
+
+    Raises:
+        UserError: a missing column, or one of another type.
+    """
+    frame = pl.scan_parquet(path)
+    schema = columns_of(frame, path)
+    require_columns(path, schema.names(), [item_column])
+    others = [name for name in schema.names() if name != item_column]
+    if len(others) != 1:
+        raise UserError(f"{path} must have one column beside {item_column!r}, it has: {', '.join(others) or 'none'}")
+    column, dtype = others[0], schema[others[0]]
+    inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else None
+    if inner is None or not inner.is_numeric():
+        raise UserError(f"{path}: the column {column!r} must hold lists of numbers, not {dtype}")
+    lists = frame.select(items=item_column, lists=pl.col(column).cast(pl.List(inner)))
+    found = ListColumn(frame=lists, path=path, column=column, ids=ids, may_name_others=may_name_others)
+    return found.dense() if inner.is_float() else found.tokens()

@@ -1,0 +1,89 @@
+"""`table`: a CSV, TSV or Parquet file of interactions with named columns, and a `.npy` or Parquet file a modality.
+
+Ids are any whole numbers or texts; rows are numbered by the store. A Parquet modality has an item id column and a
+column of vectors (lists of floats) or of tokens (lists of whole numbers), null where the item misses it. A `.npy`
+modality is keyed by row number, or by the ids in a file beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.data.prepare.formats.readers.columns import Columns, FeatureFiles, Ids, IdType, read_columns
+from dualgnn_dist.data.prepare.raw_data import RawData, existing
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".inter": "\t"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """The columns of the interactions, and where a modality's ids are.
+
+    Args:
+        id_type: `integer` ids are checked and stored as int64, `text` ids as they are written.
+        split_column: holds train, valid, test or 0, 1, 2.
+        min_rating: interactions rated lower are left out; needs `rating_column`.
+        separator: of a text file; None goes by its ending.
+        feature_item_column: the item id column of Parquet modalities; None: as `item_column`.
+        item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
+    """
+
+    user_column: str = "user"
+    item_column: str = "item"
+    timestamp_column: str | None = None
+    rating_column: str | None = None
+    min_rating: float | None = None
+    split_column: str | None = None
+    id_type: IdType = "integer"
+    separator: str | None = None
+    feature_item_column: str | None = None
+    item_id_files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.rating_column is None) != (self.min_rating is None):
+            raise ValueError("rating_column and min_rating go together: set both or neither")
+        if self.separator is not None and len(self.separator) != 1:
+            raise ValueError(f"separator={self.separator!r} must be one character")
+
+
+def read_table(input: str | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
+    """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
+    if input is None:
+        raise UserError("the format 'table' needs prepare.input, the file of the interactions")
+    path = existing(Path(input))
+    columns = Columns(
+        user=options.user_column,
+        item=options.item_column,
+        timestamp=options.timestamp_column,
+        rating=options.rating_column,
+        split=options.split_column,
+        min_rating=options.min_rating,
+        ids=Ids(options.id_type),
+    )
+    frame, first_row = _scan(path, options.separator)
+    blocks = read_columns(frame, path, columns, "row" if path.suffix == ".parquet" else "line", first_row)
+    features = FeatureFiles(
+        folder=path.parent,
+        files=modalities,
+        item_id_files=options.item_id_files,
+        item_column=options.feature_item_column or options.item_column,
+        ids=Ids(options.id_type),
+        by_row=True,
+    )
+    return RawData(blocks, features.read(), (path, *features.sources))
+
+
+def _scan(path: Path, separator: str | None) -> tuple[pl.LazyFrame, int]:
+    """The file as a frame, and the number of its first row in messages."""
+    if path.suffix == ".parquet":
+        return pl.scan_parquet(path), 0
+    separator = separator or SEPARATORS.get(path.suffix)
+    if separator is None:
+        known = ", ".join([*SEPARATORS, ".parquet"])
+        raise UserError(f"{path}: unknown ending, known are {known}; or set prepare.options.separator")
+    return pl.scan_csv(path, separator=separator, infer_schema=False), 2  # the header is line 1

@@ -1,0 +1,128 @@
+"""Raw ids -> row indices: the distinct ids in ascending order, or the ids themselves where the format says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.data.prepare.interactions import InteractionTable
+from dualgnn_dist.data.prepare.lookup import Lookup
+from dualgnn_dist.data.prepare.raw_data import RawData
+from dualgnn_dist.data.prepare.scratch import Scratch
+
+
+@dataclass(frozen=True)
+class IdTable:
+    """The raw id of every row.
+
+    Args:
+        ids: ascending, unique; Int64 or String.
+        is_range: they are 0, 1, ..., so that no look-up is needed.
+    """
+
+    ids: pl.Series
+    is_range: bool = False
+
+    @classmethod
+    def range(cls, size: int) -> IdTable:
+        """Ids that are row indices."""
+        return cls(pl.Series("id", np.arange(size)), is_range=True)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, ids: pl.Series) -> np.ndarray:
+        """int32 rows of raw ids; -1 for one that is not known."""
+        if ids.dtype != self.ids.dtype:
+            ids = ids.cast(self.ids.dtype, strict=False)
+        if self.is_range:
+            numbers = ids.to_numpy()
+            return np.where((numbers >= 0) & (numbers < len(self)), numbers, -1).astype(np.int32)
+        if not len(self):
+            return np.full(len(ids), -1, dtype=np.int32)
+        seed, lookup = self._lookup
+        found = lookup.find(_keys(ids, seed))
+        if ids.dtype == pl.String or ids.has_nulls():  # a text of the same hash, or a null in place of a number
+            found = np.where((self.ids.gather(np.maximum(found, 0)) == ids).fill_null(False).to_numpy(), found, -1)
+        return found
+
+    @cached_property
+    def _lookup(self) -> tuple[int, Lookup]:
+        seed = 0
+        while not (lookup := Lookup(_keys(self.ids, seed))).distinct:
+            seed += 1  # two texts with one hash
+        return seed, lookup
+
+
+def assign_rows(raw: RawData, scratch: Scratch) -> tuple[InteractionTable, IdTable, IdTable]:
+    """Reads the interactions once (twice where ids are not rows) and gives them row indices.
+
+    Returns:
+        the interactions that are kept, and the ids of all users and of all items that were named.
+
+    Raises:
+        UserError: there is no interaction, or there are too many ids.
+    """
+    if raw.ids_are_rows:
+        table = scratch.stack(_kept(block, _int32(block["user"]), _int32(block["item"])) for block in raw.blocks())
+        users = IdTable.range(max(raw.num_users, int(table.users.max(initial=-1)) + 1))
+        items = IdTable.range(max(raw.num_items, int(table.items.max(initial=-1)) + 1))
+    else:
+        users, items = _distinct(raw)
+        blocks = ((block, users.rows(block["user"]), items.rows(block["item"])) for block in raw.blocks())
+        table = scratch.stack(_kept(*block) for block in blocks)
+    if not len(table):
+        raise UserError("the input has no interactions")
+    return table, users, items
+
+
+def _distinct(raw: RawData) -> tuple[IdTable, IdTable]:
+    users, items = _Distinct(), _Distinct()
+    for block in raw.blocks():
+        users.add(block["user"])
+        items.add(block["item"])
+    return users.table(), items.table()
+
+
+class _Distinct:
+    """The different values of a column that comes in blocks; holds at most those of 16 blocks beside them."""
+
+    def __init__(self) -> None:
+        self._seen: list[pl.Series] = []
+
+    def add(self, column: pl.Series) -> None:
+        self._seen.append(column.unique())
+        if len(self._seen) > 16:
+            self._seen = [self._merged()]
+
+    def table(self) -> IdTable:
+        if not self._seen:
+            raise UserError("the input has no interactions")
+        return IdTable(self._merged().sort().alias("id"))
+
+    def _merged(self) -> pl.Series:
+        return pl.concat(self._seen).unique()
+
+
+def _kept(block: pl.DataFrame, users: np.ndarray, items: np.ndarray) -> InteractionTable:
+    timestamps = block["timestamp"].to_numpy().astype(np.int64, copy=False) if "timestamp" in block.columns else None
+    splits = block["split"].to_numpy().astype(np.int8) if "split" in block.columns else None
+    table = InteractionTable(users, items, timestamps, splits)
+    return table.take(block["kept"].to_numpy()) if "kept" in block.columns else table
+
+
+def _keys(ids: pl.Series, seed: int) -> np.ndarray:
+    return ids.hash(seed).to_numpy() if ids.dtype == pl.String else ids.fill_null(0).to_numpy()
+
+
+def _int32(ids: pl.Series) -> np.ndarray:
+    numbers = ids.to_numpy()
+    if len(numbers) and numbers.max() >= np.iinfo(np.int32).max:
+        raise UserError(
+            f"id {numbers.max()} is too large to be a row index; use the format 'table', which renumbers ids"
+        )
+    return numbers.astype(np.int32)

@@ -1,0 +1,203 @@
+"""`prepare`: raw data -> store, stage after stage, in memory that does not grow with the interactions.
+
+What is as long as the interactions lies in mapped files of `Scratch`. In memory are a block of it, the ids, and some
+numbers a user and an item. The first stage that needs an order groups the interactions by user; from then on what
+belongs together stands together, and duplicates, k-core, splits and the user rows come from going through the files
+once, with the results and the random numbers of an in-memory run. Four steps read or write at random places: grouping
+by user, the random order of a split, that of the training interactions, and grouping by item. Each touches 4 to 8 bytes
+an interaction at a time; where the page cache has no room for so much, the disk sets the pace.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from dualgnn_dist.base.config import plain
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.screen import CountProgress
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
+from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
+from dualgnn_dist.data.prepare.counting_sort import count, group, row_offsets
+from dualgnn_dist.data.prepare.features import write_features
+from dualgnn_dist.data.prepare.filter import compact, drop_duplicates, k_core
+from dualgnn_dist.data.prepare.formats import FORMATS
+from dualgnn_dist.data.prepare.ids import IdTable, assign_rows
+from dualgnn_dist.data.prepare.interactions import InteractionTable
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData
+from dualgnn_dist.data.prepare.scratch import Scratch
+from dualgnn_dist.data.prepare.split import split
+from dualgnn_dist.data.store.schema import checksum
+from dualgnn_dist.data.store.writer import StoreWriter
+
+Say = Callable[[str], None]
+
+
+def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: BlockMap | None = None) -> Path:
+    """Makes the store at `output` and returns its path.
+
+    Args:
+        say: gets a line a stage, with its seconds.
+        block_map: what co-occurrence is counted on; None: threads of this process.
+
+    Raises:
+        UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
+    """
+    with StoreWriter(output, config.rows_per_shard, config.overwrite) as writer:
+        scratch = Scratch(writer.folder, BLOCK_ROWS)
+        for folder in writer.leftovers:
+            say(f"{folder} is of another prepare; remove it unless that one still runs")
+        with _stage("read", say) as note:
+            raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
+            table, user_ids, item_ids = assign_rows(raw, scratch)
+            note(f"{len(table):,} interactions")
+        with _stage("filter", say) as note:
+            table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), scratch, note)
+        with _stage("split", say) as note:
+            parts = _split(config, table, len(users), scratch, note)
+            del table
+        with _stage("interactions", say):
+            _write_ids(writer, user_ids, users, item_ids, items)
+            del user_ids
+            _write_interactions(writer, parts, config.seed, scratch)
+        with _stage("graphs", say):
+            user_item, item_user = _write_graphs(writer, parts["train"], len(users), len(items), scratch)
+        with _stage("co-occurrence", say) as note:
+            left_out["popular_items"] = _write_cooccurrence(writer, config, user_item, item_user, block_map, say, note)
+        modalities = {}
+        for name, modality in raw.modalities.items():
+            with _stage(name, say) as note:
+                modalities[name] = write_features(writer, name, modality, item_ids, items)
+                note(f"{modalities[name].num_present:,} of {len(items):,} items")
+        with _stage("commit", say):
+            writer.commit(
+                num_users=len(users),
+                num_items=len(items),
+                num_interactions={name: len(part) for name, part in parts.items()},
+                modalities=modalities,
+                settings={"prepare": plain(config), "left_out": left_out},
+                sources={path.name: checksum(path) for path in raw.sources},
+            )
+    return output
+
+
+def _filter(
+    config: PrepareConfig,
+    raw: RawData,
+    table: InteractionTable,
+    num_users: int,
+    num_items: int,
+    scratch: Scratch,
+    note: Say,
+) -> tuple[InteractionTable, np.ndarray, np.ndarray, dict[str, int]]:
+    """The interactions that stay, sorted by (user, item); the old rows of the users and items that stay; counts."""
+    unique = drop_duplicates(table, num_users, scratch)
+    core = k_core(unique, config.k_core, num_users, num_items, scratch) if config.k_core else unique
+    left_out = {"duplicates": len(table) - len(unique), "k_core_interactions": len(unique) - len(core)}
+    users, items = np.arange(num_users), np.arange(num_items)
+    if config.k_core or not raw.ids_are_rows:
+        core, users, items = compact(core, num_users, num_items, scratch)
+    note(f"{len(users):,} users, {len(items):,} items, {len(core):,} interactions")
+    if left_out["duplicates"]:
+        note(f"dropped {left_out['duplicates']:,} duplicates")
+    if left_out["k_core_interactions"]:
+        note(f"dropped {left_out['k_core_interactions']:,} interactions outside the {config.k_core}-core")
+    return core, users, items, left_out
+
+
+def _split(
+    config: PrepareConfig, table: InteractionTable, num_users: int, scratch: Scratch, note: Say
+) -> dict[str, InteractionTable]:
+    codes = split(table, config.split, config.split_shares, num_users, config.seed, scratch, config.cold_share)
+    parts = {
+        name: scratch.stack(table.take(part).take(codes[part] == code) for part in scratch.blocks(len(table)))
+        for name, code in SPLIT_CODES.items()
+    }
+    note(", ".join(f"{name} {len(part):,}" for name, part in parts.items()))
+    num_cold = np.count_nonzero(count(parts["train"].users, num_users) == 0)
+    if num_cold:
+        note(f"{num_cold:,} users have no training interaction")
+    return parts
+
+
+def _write_ids(writer: StoreWriter, user_ids: IdTable, users: np.ndarray, item_ids: IdTable, items: np.ndarray) -> None:
+    for name, ids, rows in (("users", user_ids, users), ("items", item_ids, items)):
+        writer.append_rows(f"ids/{name}", {"id": ids.ids.gather(rows).to_arrow()})
+
+
+def _write_interactions(writer: StoreWriter, parts: dict[str, InteractionTable], seed: int, scratch: Scratch) -> None:
+    """Training rows in one random order, so that every shard is a random sample; the others stay sorted."""
+    order = scratch.permutation(len(parts["train"]), np.random.default_rng(seed))
+    for name, part in parts.items():
+        for start in range(0, len(part), writer.rows_per_shard):
+            rows = slice(start, start + writer.rows_per_shard)
+            shard = part.take(order[rows] if name == "train" else rows)
+            columns = {"user": shard.users, "item": shard.items}
+            if shard.timestamps is not None:
+                columns["timestamp"] = shard.timestamps
+            writer.append(f"interactions/{name}", columns)
+
+
+def _write_graphs(
+    writer: StoreWriter, train: InteractionTable, num_users: int, num_items: int, scratch: Scratch
+) -> tuple[ShardedCSR, ShardedCSR]:
+    """Both directions of the training interactions, which come sorted."""
+    item_offsets = row_offsets(train.items, num_items)
+    users = group(train.users, train.items, item_offsets, scratch.empty(len(train), np.int32))
+    user_item = ShardedCSR.from_arrays(row_offsets(train.users, num_users), train.items)
+    item_user = ShardedCSR.from_arrays(item_offsets, users)
+    for name, csr in (("user_item", user_item), ("item_user", item_user)):
+        offsets, neighbors = csr.offsets[0], csr.neighbors[0]
+        for start in range(0, csr.num_rows, writer.rows_per_shard):
+            part = offsets[start : start + writer.rows_per_shard + 1]
+            rows = pa.LargeListArray.from_arrays(part - part[0], neighbors[part[0] : part[-1]])
+            writer.append(f"graph/{name}", {"neighbors": rows})
+    return user_item, item_user
+
+
+def _write_cooccurrence(
+    writer: StoreWriter,
+    config: PrepareConfig,
+    user_item: ShardedCSR,
+    item_user: ShardedCSR,
+    block_map: BlockMap | None,
+    say: Say,
+    note: Say,
+) -> int:
+    """Writes the graph; returns how many items were too popular to be counted."""
+    num_edges = 0
+    for offsets, neighbors, counts in cooccurrence(
+        user_item,
+        item_user,
+        config.num_co_users,
+        rows_per_shard=config.rows_per_shard,
+        max_item_degree=config.max_item_degree,
+        num_threads=config.num_threads or len(os.sched_getaffinity(0)),
+        block_map=block_map,
+        progress=CountProgress(say, "co-occurrence", user_item.num_rows, "users").at,
+    ):
+        columns = {"neighbors": neighbors, "counts": counts}
+        lists = {name: pa.LargeListArray.from_arrays(offsets, values) for name, values in columns.items()}
+        writer.append("graph/user_cooccurrence", lists)
+        num_edges += len(neighbors)
+    note(f"{num_edges:,} edges")
+    num_popular = 0
+    if config.max_item_degree is not None:
+        num_popular = int(np.count_nonzero(item_user.degrees() > config.max_item_degree))
+        note(f"{num_popular:,} items with more than {config.max_item_degree:,} users were not counted")
+    return num_popular
+
+
+@contextmanager
+def _stage(name: str, say: Say) -> Iterator[Say]:
+    notes: list[str] = []
+    start = time.perf_counter()
+    yield notes.append
+    say(f"{name:<14}{time.perf_counter() - start:7.2f} s   {'; '.join(notes)}".rstrip())

@@ -1,0 +1,253 @@
+"""A store behind a URL, copied to a node's disk once, whichever of its processes asks first; and its way up there.
+
+    <cache>/<name>-<fingerprint>            a whole copy: verified, then renamed at once
+            <name>-<fingerprint>.partial    one under way or interrupted: its complete files are not fetched again
+            <name>-<fingerprint>.lock       held by the process that copies
+
+The fingerprint in the name makes a store that is replaced at its URL a new copy beside the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.files import VARIABLE, cache_root, locked
+from dualgnn_dist.base.remote import RemoteFolder, in_parallel
+from dualgnn_dist.base.screen import CountProgress, Say, say
+from dualgnn_dist.data.store.schema import (
+    MANIFEST,
+    Manifest,
+    ShardInfo,
+    checksum,
+    fingerprint,
+    load_manifest,
+    parse_manifest,
+)
+
+_MEGABYTE = 1_000_000
+
+
+def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = say) -> Path:
+    """The folder of this node's copy of the store at `url`, made first if it is not there or damaged.
+
+    A copy that is there costs the manifest's way from the URL and a look at the sizes of its files.
+
+    Args:
+        cache: the folder of all copies; None: `stores` in the node's cache.
+        verify: also reads every byte of a copy that is there, and fetches again what is damaged.
+
+    Raises:
+        UserError: no store at `url`, one whose files are not what its manifest says, or no space for the copy.
+    """
+    remote = RemoteFolder.at(url)
+    text = _manifest_text(remote)
+    manifest = _parse(text, remote)
+    folder = _copy_of(remote, manifest, cache)
+    if not verify and _is_whole(folder, manifest):
+        return _with_manifest(folder, text)
+    with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
+        if not _is_whole(folder, manifest) or (verify and _damaged(folder, manifest)):
+            _fetch(remote, manifest, text, folder, say)
+    return _with_manifest(folder, text)
+
+
+def cache_folder(cache: str | None) -> Path:
+    """Where copies go: what the config says, or the node's cache."""
+    return Path(cache).expanduser().absolute() if cache is not None else cache_root() / "stores"
+
+
+def new_workplace(cache: str | None) -> Path:
+    """A new folder on the disk of the copies, in which a store can be made that `publish` then only has to rename.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    parent = cache_folder(cache)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".made-", dir=parent))
+    except OSError as error:
+        raise UserError(
+            f"the cache {parent} cannot be written ({error.strerror}); choose another with data.cache or {VARIABLE}"
+        ) from error
+
+
+def exists(url: str) -> bool:
+    """Whether there is a whole store at `url`."""
+    return RemoteFolder.at(url).exists(MANIFEST)
+
+
+def check_free(url: str, overwrite: bool) -> None:
+    """Refuses what `publish` would refuse, before the store is made.
+
+    Raises:
+        UserError: there is a store and it may not be replaced, or nothing can be written there.
+    """
+    if not overwrite and exists(url):
+        raise UserError(f"{url} is a store already; choose another place or set overwrite to replace it")
+    RemoteFolder.at(url).check_writable()
+
+
+def publish(made: Path, url: str, overwrite: bool, cache: str | None = None, say: Say = say) -> Path:
+    """Copies the store `made` to `url` and moves it to where `stage` looks for it; returns that folder.
+
+    The manifest goes first from there and comes last, so that half a store is never opened.
+
+    Raises:
+        UserError: as `check_free`, or the storage fails; `made` stays then.
+    """
+    check_free(url, overwrite)
+    remote, manifest = RemoteFolder.at(url), load_manifest(made)
+    replaced = _files_there(remote)
+    remote.delete(MANIFEST)
+    progress = _ByteProgress(say, f"uploading {url}", manifest.shards)
+    in_parallel(lambda shard: remote.upload(made / shard.file, shard.file, progress), manifest.shards)
+    remote.upload(made / MANIFEST, MANIFEST)
+    for file in replaced - {shard.file for shard in manifest.shards}:
+        remote.delete(file)
+    folder = _copy_of(remote, manifest, cache)
+    with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
+        if not _is_whole(folder, manifest):
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.move(made, folder)
+    return _with_manifest(folder, (folder / MANIFEST).read_text())
+
+
+def _fetch(remote: RemoteFolder, manifest: Manifest, text: str, folder: Path, say: Say) -> None:
+    """Makes the copy whole. The lock is held."""
+    partial = _beside(folder, ".partial")
+    if folder.exists():  # what is good of it need not be fetched again
+        say(
+            f"the copy {folder} is damaged ({', '.join(_damaged(folder, manifest)[:3] or [MANIFEST])}): making it whole"
+        )
+        shutil.rmtree(partial, ignore_errors=True)
+        folder.rename(partial)
+    partial.mkdir(exist_ok=True)
+    (partial / MANIFEST).unlink(missing_ok=True)
+    damaged = set(_damaged(partial, manifest))
+    wanted = [shard for shard in manifest.shards if shard.file in damaged]
+    _check_space(partial, sum(shard.num_bytes for shard in wanted), remote.url)
+    megabytes = sum(shard.num_bytes for shard in wanted) / _MEGABYTE
+    say(f"copying {remote.url} to {folder}: {len(wanted):,} of {len(manifest.shards):,} files, {megabytes:,.1f} MB")
+    progress = _ByteProgress(say, f"copying {remote.name}", wanted)
+    in_parallel(lambda shard: _fetch_shard(remote, shard, partial, progress), wanted)
+    _write_atomically(partial / MANIFEST, text)
+    partial.rename(folder)
+
+
+def _fetch_shard(remote: RemoteFolder, shard: ShardInfo, folder: Path, progress: Callable[[bytes], None]) -> None:
+    digest = hashlib.blake2b(digest_size=16)
+
+    def each(chunk: bytes) -> None:
+        digest.update(chunk)
+        progress(chunk)
+
+    file = folder / shard.file
+    remote.download(shard.file, file, each)
+    if digest.hexdigest() != shard.checksum:
+        size = file.stat().st_size
+        file.unlink()
+        raise UserError(
+            f"{remote.url}: the file {shard.file} is damaged: its manifest says {shard.num_bytes:,} bytes with the "
+            f"checksum {shard.checksum}, there are {size:,} bytes with the checksum {digest.hexdigest()}; "
+            "make the store again with `prepare --overwrite`"
+        )
+
+
+def _manifest_text(remote: RemoteFolder) -> str:
+    if not remote.exists(MANIFEST):
+        raise UserError(
+            f"{remote.url} is not a store or an unfinished one: it has no {MANIFEST}; make one with `prepare`"
+        )
+    return remote.read_text(MANIFEST)
+
+
+def _parse(text: str, remote: RemoteFolder) -> Manifest:
+    manifest = parse_manifest(text, remote.url)
+    for shard in manifest.shards:
+        path = PurePosixPath(shard.file)
+        if path.is_absolute() or ".." in path.parts:
+            raise UserError(f"{remote.url}: the manifest names {shard.file!r}, which lies outside the store")
+    if fingerprint(manifest.shards, manifest.modalities) != manifest.fingerprint:
+        raise UserError(
+            f"{remote.url}: the manifest is damaged (its content does not have the fingerprint that it says); "
+            "make the store again with `prepare --overwrite`"
+        )
+    return manifest
+
+
+def _copy_of(remote: RemoteFolder, manifest: Manifest, cache: str | None) -> Path:
+    return cache_folder(cache) / f"{remote.name}-{manifest.fingerprint[:16]}"
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(folder.name + suffix)
+
+
+def _is_whole(folder: Path, manifest: Manifest) -> bool:
+    """By the sizes alone: what every start can afford."""
+    files = [folder / shard.file for shard in manifest.shards]
+    sizes = [file.stat().st_size if file.is_file() else -1 for file in files]
+    return (folder / MANIFEST).is_file() and sizes == [shard.num_bytes for shard in manifest.shards]
+
+
+def _damaged(folder: Path, manifest: Manifest) -> list[str]:
+    """The files that are missing or not what they should be, every byte read."""
+    return [shard.file for shard in manifest.shards if not _is_good(folder / shard.file, shard)]
+
+
+def _is_good(file: Path, shard: ShardInfo) -> bool:
+    return file.is_file() and file.stat().st_size == shard.num_bytes and checksum(file) == shard.checksum
+
+
+def _with_manifest(folder: Path, text: str) -> Path:
+    """Another manifest may describe the same content: how a store was made is not in its fingerprint."""
+    if (folder / MANIFEST).read_text() != text:
+        _write_atomically(folder / MANIFEST, text)
+    return folder
+
+
+def _files_there(remote: RemoteFolder) -> set[str]:
+    """What a store that is to be replaced consists of: nothing else below its URL is ever deleted."""
+    if not remote.exists(MANIFEST):
+        return set()
+    try:
+        return {shard.file for shard in _parse(remote.read_text(MANIFEST), remote).shards}
+    except UserError:  # it is to be replaced because it is damaged
+        return set()
+
+
+def _check_space(folder: Path, num_bytes: int, url: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if num_bytes > free:
+        raise UserError(
+            f"copying {url} needs {num_bytes / _MEGABYTE:,.0f} MB and {folder.parent} has {free / _MEGABYTE:,.0f} MB "
+            f"left; delete copies of other stores there, or choose another disk with data.cache=FOLDER or {VARIABLE}"
+        )
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+class _ByteProgress:
+    """Lines about the bytes of several files that are on their way at the same time."""
+
+    def __init__(self, say: Say, label: str, shards: Sequence[ShardInfo]) -> None:
+        self._lines = CountProgress(say, label, sum(shard.num_bytes for shard in shards) // _MEGABYTE, "MB")
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, chunk: bytes) -> None:
+        with self._lock:
+            self._done += len(chunk)
+            self._lines.at(self._done // _MEGABYTE)

@@ -1,0 +1,163 @@
+"""Writes a store so that it is either whole or not there.
+
+Shards go into a hidden folder beside the target; every file is forced to disk; the manifest comes last; one rename
+makes the store appear. A process killed before that leaves a hidden folder without a manifest, which no reader opens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from dualgnn_dist.base.config import UserError, plain
+from dualgnn_dist.data.store.schema import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Manifest,
+    ModalityInfo,
+    ShardInfo,
+    checksum,
+    fingerprint,
+    shard_file,
+)
+
+
+class StoreWriter:
+    """A context: `append` shards, then `commit`. Leaving it without a commit removes what was written.
+
+    Args:
+        path: the store's folder, which must not exist.
+        rows_per_shard: rows of every shard of a table but its last.
+        overwrite: an existing store at `path` is replaced at the commit, and stays readable until then.
+
+    Attributes:
+        folder: where the shards go until the commit.
+        leftovers: such folders of other writers of this path, killed or still at work.
+
+    Raises:
+        UserError: `path` exists and may not be replaced, or nothing can be written there.
+    """
+
+    def __init__(self, path: Path, rows_per_shard: int, overwrite: bool = False) -> None:
+        self.path = path.absolute()
+        self.rows_per_shard = rows_per_shard
+        self._shards: list[ShardInfo] = []
+        self._num_shards: dict[str, int] = {}
+        self._refuse_existing(overwrite)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.leftovers = sorted(self.path.parent.glob(f".{self.path.name}.unfinished-*"))
+            self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.unfinished-", dir=self.path.parent))
+        except OSError as error:
+            raise UserError(f"no store can be made at {path} ({error.strerror}); choose another folder") from error
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def append(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Writes a table's next shard as ONE record batch: Arrow or numpy columns of at most `rows_per_shard` rows."""
+        batch = pa.RecordBatch.from_pydict({name: pa.array(column) for name, column in columns.items()})
+        index = self._num_shards.get(table, 0)
+        assert 0 < batch.num_rows <= self.rows_per_shard, f"{table}: {batch.num_rows} rows"
+        assert index == 0 or self._last_rows(table) == self.rows_per_shard, f"{table}: only the last shard may be short"
+        path = self.folder / shard_file(table, index)
+        path.parent.mkdir(exist_ok=True)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as file:
+            file.write_batch(batch)
+        _sync(path)
+        self._num_shards[table] = index + 1
+        info = ShardInfo(
+            file=shard_file(table, index),
+            rows=batch.num_rows,
+            num_bytes=path.stat().st_size,
+            checksum=checksum(path),
+        )
+        self._shards.append(info)
+
+    def append_rows(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Writes whole columns as as many shards as they need; no rows, no shard."""
+        num_rows = len(next(iter(columns.values())))
+        for start in range(0, num_rows, self.rows_per_shard):
+            self.append(table, {name: column[start : start + self.rows_per_shard] for name, column in columns.items()})
+
+    def commit(
+        self,
+        *,
+        num_users: int,
+        num_items: int,
+        num_interactions: dict[str, int],
+        modalities: dict[str, ModalityInfo],
+        settings: dict[str, Any],
+        sources: dict[str, str],
+    ) -> Manifest:
+        """Writes the manifest and makes the store appear at its path."""
+        shards = tuple(sorted(self._shards, key=lambda shard: shard.file))
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            num_users=num_users,
+            num_items=num_items,
+            num_interactions=num_interactions,
+            rows_per_shard=self.rows_per_shard,
+            modalities=modalities,
+            settings=settings,
+            sources=sources,
+            shards=shards,
+            fingerprint=fingerprint(shards, modalities),
+        )
+        for folder in self.folder.iterdir():
+            _sync(folder)
+        path = self.folder / MANIFEST
+        path.write_text(json.dumps(plain(manifest), indent=1) + "\n")
+        _sync(path)
+        _sync(self.folder)
+        self._appear()
+        return manifest
+
+    def _appear(self) -> None:
+        self.folder.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner reads
+        if self.path.exists():  # a folder cannot be renamed over one that is not empty
+            old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.replaced-", dir=self.path.parent))
+            self.path.rename(old / "store")
+            self.folder.rename(self.path)
+            shutil.rmtree(old)
+        else:
+            self.folder.rename(self.path)
+        _sync(self.path.parent)
+
+    def _refuse_existing(self, overwrite: bool) -> None:
+        if not self.path.exists():
+            return
+        if not (self.path / MANIFEST).is_file():  # never remove a folder that is not a store
+            raise UserError(f"{self.path} exists and is not a store; choose another folder")
+        if not overwrite:
+            raise UserError(f"{self.path} is a store already; choose another folder or set overwrite to replace it")
+
+    def _last_rows(self, table: str) -> int:
+        return next(shard.rows for shard in reversed(self._shards) if shard.file.startswith(f"{table}-"))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

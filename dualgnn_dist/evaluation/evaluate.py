@@ -1,0 +1,118 @@
+"""Full ranking of one split: every worker ranks its own users, then sums and counts meet once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import metrics
+from dualgnn_dist.evaluation.inference import Representations
+from dualgnn_dist.evaluation.top_k import top_k
+
+BLOCK = 16_384  # users ranked at a time: bounds the memory for lists and metrics
+
+Split = Literal["valid", "test"]
+Candidates = Literal["all", "warm", "cold"]
+"""Which items are ranked and count as held out: all, those with a training interaction, or those without."""
+
+
+def evaluate(
+    representations: Representations,
+    store: Store,
+    split: Split,
+    ks: tuple[int, ...],
+    convention: metrics.NdcgConvention,
+    world: World,
+    candidates: Candidates = "all",
+) -> dict[str, float]:
+    """Means over the split's users of every metric at every K, and `num_users`. The same on every worker.
+
+    All candidates are ranked but a user's training items, and when testing its validation items too; the held-out items
+    of the other split are candidates like any other. Users without a held-out candidate do not count.
+
+    Raises:
+        UserError: no user has a held-out candidate.
+    """
+    totals = dict.fromkeys([*metrics.metric_keys(ks), "num_users"], 0.0)
+    for _, values in user_metrics(representations, store, split, ks, convention, world, candidates):
+        for name, value in metrics.sums(values).items():
+            totals[name] += value
+    summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64, device=world.device)).tolist()
+    totals = dict(zip(totals, summed, strict=True))
+    return {**metrics.means(totals), "num_users": totals["num_users"]}
+
+
+def user_metrics(
+    representations: Representations,
+    store: Store,
+    split: Split,
+    ks: tuple[int, ...],
+    convention: metrics.NdcgConvention,
+    world: World,
+    candidates: Candidates = "all",
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Every metric of this worker's users, block by block; no communication. See `evaluate`.
+
+    Yields:
+        users int32 [n], ascending, those with a held-out candidate; `name@k` -> float64 [n].
+    """
+    listed = candidate_items(store, candidates)
+    vectors_of_items = representations.items if listed is None else representations.items[torch.from_numpy(listed)]
+    for start in range(0, len(representations.user_rows), BLOCK):
+        users = representations.user_rows[start : start + BLOCK].numpy().astype(np.int32)
+        offsets, held_out = _among(listed, *store.held_out(split, users), store.manifest.num_items)
+        counted = np.flatnonzero(np.diff(offsets))  # ranking a user without held-out items would tell nothing
+        if not len(counted):
+            continue
+        vectors = representations.users[start : start + BLOCK][torch.from_numpy(counted)]
+        excluded = _among(listed, *seen_items(store, users[counted], split), store.manifest.num_items)
+        ranked, _ = top_k(vectors, vectors_of_items, excluded, max(ks), num_threads=world.num_threads)
+        held_offsets = np.append(offsets[counted], offsets[-1])
+        yield users[counted], metrics.user_metrics(ranked, (held_offsets, held_out), ks, convention)
+
+
+def candidates_of(store: Store, ranks_cold_items: bool) -> tuple[Candidates, ...]:
+    """What is to be ranked on a store: the first is what a run is judged by, the others are told beside it.
+
+    A store that holds out whole items is also ranked without them, and with them alone. A model that knows an item by
+    its interactions only has nothing to rank new items by: it is judged by the others.
+    """
+    if not store.manifest.holds_out_items:
+        return ("all",)
+    return ("all", "warm", "cold") if ranks_cold_items else ("warm",)
+
+
+def candidate_items(store: Store, candidates: Candidates) -> np.ndarray | None:
+    """The candidates, int64 ascending; None for all items."""
+    if candidates == "all":
+        return None
+    return np.flatnonzero((store.item_user.degrees() > 0) == (candidates == "warm"))
+
+
+def seen_items(store: Store, users: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """What is not to be recommended to ascending int32 `users`: offsets int64 [n + 1], items int32 sorted per user."""
+    offsets, items = store.user_item.gather(users)
+    if split == "valid":
+        return offsets, items
+    valid_offsets, valid_items = store.held_out("valid", users)
+    rows = np.concatenate([np.repeat(np.arange(len(users)), np.diff(part)) for part in (offsets, valid_offsets)])
+    both = np.concatenate([items, valid_items])
+    return offsets + valid_offsets, both[np.lexsort((both, rows))]
+
+
+def _among(
+    listed: np.ndarray | None, offsets: np.ndarray, items: np.ndarray, num_items: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of items with the positions in `listed` in their place, without those that are not there."""
+    if listed is None:
+        return offsets, items
+    position = np.full(num_items, -1, dtype=np.int32)
+    position[listed] = np.arange(len(listed), dtype=np.int32)
+    found = position[items]
+    before = np.concatenate([[0], np.cumsum(found >= 0)])
+    return before[offsets], found[found >= 0]

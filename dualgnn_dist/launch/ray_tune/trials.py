@@ -1,0 +1,287 @@
+"""A sweep under Ray Tune: Optuna chooses the points, a scheduler ends the hopeless ones, each trial is a run.
+
+A trial's function launches Ray Train from within (Train V2), or trains in the trial's own process where the run asks
+for no workers. What it reports is the best validation metric so far; the test items stay unseen.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import ray
+import ray.train
+import ray.tune
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.search import ConcurrencyLimiter
+from ray.tune.search.optuna import OptunaSearch
+from ray.util.state import list_actors
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.screen import duration, say
+from dualgnn_dist.base.world import World
+from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.launch.ray_metrics import RayMetrics
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.run_folder import RunFolder
+from dualgnn_dist.training.sweep.folder import STUDY, SweepFolder, Trial, best_of
+from dualgnn_dist.training.sweep.space import Distribution, Sweep
+from dualgnn_dist.training.worker import train_worker
+
+VALUE = "value"  # what is maximised: the best validation metric so far, the mean over seeds at the end
+
+
+def run_sweep(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search: OptunaSearch) -> None:
+    """Runs the trials that are left; each is recorded in `folder` when it ends.
+
+    Args:
+        search: of `open_study`.
+
+    Raises:
+        UserError: a cluster too small for a trial, or without the dashboard that frees what stopped trials held.
+    """
+    config = sweep.base
+    ray_train.check_resources(config)
+    if config.resources.num_workers != 0:
+        _check_dashboard()
+    storage = folder.path / "ray"
+    _keep_tune_quiet()
+    concurrency = sweep.config.concurrency or _concurrency(config)
+    say(f"{sweep.config.trials - len(ended)} trials to go, {concurrency} at a time")
+    ray.tune.Tuner(
+        ray.tune.with_resources(ray.tune.with_parameters(_trial, sweep=sweep), _resources(config)),
+        tune_config=ray.tune.TuneConfig(
+            search_alg=ConcurrencyLimiter(search, max_concurrent=concurrency),
+            scheduler=_scheduler(sweep),
+            num_samples=sweep.config.trials - len(ended),
+            metric=VALUE,
+            mode="max",
+            reuse_actors=True,  # a process takes longer to start than some trials take to train
+        ),
+        run_config=ray.tune.RunConfig(
+            name=f"start-{len(list(storage.glob('start-*'))):03d}",
+            storage_path=str(storage),
+            callbacks=[_Records(sweep, folder, ended)],
+            verbose=0,
+        ),
+    ).fit()
+
+
+def study_url(sweep: Sweep, folder: SweepFolder) -> str:
+    """Where the study lies, as `optuna-dashboard` takes it."""
+    return sweep.config.study or f"sqlite:///{folder.path / STUDY}"
+
+
+def study_name(sweep: Sweep) -> str:
+    """Of the study in its storage."""
+    return sweep.folder.name
+
+
+class _Search(OptunaSearch):
+    """Adds the trial's number in the study to what a trial is given, and tells the study of failures."""
+
+    def suggest(self, trial_id: str) -> dict | None:
+        params = super().suggest(trial_id)
+        return None if params is None else {"params": params, "number": self._ot_trials[trial_id].number}
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        super().on_trial_complete(trial_id, None if error else result, error)
+
+
+def open_study(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial]) -> OptunaSearch:
+    """The study, new or as it was left: points whose trials were killed come first, then the starting points.
+
+    Raises:
+        UserError: there is no such database.
+    """
+    try:
+        storage = optuna.storages.RDBStorage(study_url(sweep, folder))
+    except Exception as error:  # whatever the driver of that database raises
+        raise UserError(f"sweep.study={sweep.config.study!r} cannot be opened: {error}") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=storage, study_name=study_name(sweep), direction="maximize", load_if_exists=True
+    )
+    if not study.trials:
+        for point in sweep.starting_points()[: sweep.config.trials]:
+            study.enqueue_trial(point)
+    known = {trial.number for trial in ended}
+    for killed in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(killed.number, state=optuna.trial.TrialState.FAIL)
+        if killed.number not in known:
+            study.enqueue_trial(killed.params)
+    # A seed of its own for each start: the same one would draw the same points again.
+    sampler = optuna.samplers.TPESampler(seed=sweep.config.seed + len(ended), multivariate=True)
+    space = {key: _optuna(distribution) for key, distribution in sweep.space.items()}
+    return _Search(space, metric=VALUE, mode="max", sampler=sampler, study_name=study_name(sweep), storage=storage)
+
+
+def _optuna(distribution: Distribution) -> optuna.distributions.BaseDistribution:
+    if distribution.kind == "choice":
+        return optuna.distributions.CategoricalDistribution(distribution.options)
+    if distribution.kind == "int":
+        return optuna.distributions.IntDistribution(int(distribution.low), int(distribution.high))
+    return optuna.distributions.FloatDistribution(
+        distribution.low, distribution.high, log=distribution.kind == "loguniform"
+    )
+
+
+def _scheduler(sweep: Sweep) -> TrialScheduler:
+    settings = sweep.config
+    if settings.stopper == "asha":
+        # A trial that comes to its end says so in a report of its own, one epoch after the last.
+        return AsyncHyperBandScheduler(
+            time_attr="epoch",
+            max_t=sweep.base.train.epochs + 2,
+            grace_period=settings.grace_epochs,
+            reduction_factor=settings.reduction,
+        )
+    if settings.stopper == "median":
+        return MedianStoppingRule(time_attr="epoch", grace_period=settings.grace_epochs, min_samples_required=3)
+    return FIFOScheduler()
+
+
+def _trial(given: Mapping[str, Any], sweep: Sweep) -> None:
+    """A trial, in a process of its own: its runs one after another. The stopper sees the first."""
+    values = []
+    for seed in range(sweep.config.seeds):
+        config = sweep.run(given["params"], seed)
+        train = _train_here if config.resources.num_workers == 0 else _train_on_workers
+        values.append(train(config, tells=seed == 0))
+    epochs = sweep.base.train.epochs + 1
+    ray.tune.report({VALUE: sum(values) / len(values), "epoch": epochs, "is_complete": True, "seed_values": values})
+
+
+def _train_here(config: RunConfig, tells: bool) -> float:
+    def report(metrics: Mapping[str, Any], folder: Path) -> None:
+        if tells and config.train.metric in metrics:
+            ray.tune.report(_so_far(metrics))
+
+    _make_folder(config)
+    return train_worker(config, in_process.here(config), report)
+
+
+def _train_on_workers(config: RunConfig, tells: bool) -> float:
+    _make_folder(config)
+    return ray_train.fit(config, _train_worker, config.train.metric, [TuneReportCallback()] if tells else [])
+
+
+def _train_worker(config: RunConfig, world: World, metric: str) -> float:
+    """On every worker; returns the best validation metric."""
+
+    def report(metrics: Mapping[str, Any], folder: Path) -> None:
+        ray_train.report(_so_far(metrics), folder)  # a barrier: every rank has the same metrics; Tune gets rank 0's
+
+    metrics = RayMetrics(config.run.name, config.model.name, world.rank)
+    return train_worker(config, world, report, ray.train.torch.prepare_model, [metrics])
+
+
+def _so_far(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {VALUE: metrics["best"], "epoch": metrics["epoch"], "is_complete": False, "seed_values": [metrics["best"]]}
+
+
+def _make_folder(config: RunConfig) -> None:
+    """New, or that of the same point when it was killed."""
+    RunFolder.create(config.run.folder, config.to_yaml(), resume=config.run.folder.exists())
+
+
+class _Records(ray.tune.Callback):
+    """In the driver: a record, a line on the screen and the next best for every trial that ends."""
+
+    def __init__(self, sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial]) -> None:
+        self._sweep, self._folder, self._ended = sweep, folder, list(ended)
+        self._started, self._first = time.perf_counter(), len(ended)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """It came to its end, or was stopped."""
+        is_complete = (trial.last_result or {}).get("is_complete", False)
+        self._record(trial, "complete" if is_complete else "stopped", None)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
+        """It raised; the sweep goes on."""
+        self._record(trial, "failed", _last_line(Path(trial.error_file).read_text() if trial.error_file else ""))
+
+    def _record(self, trial: Any, state: Any, error: str | None) -> None:
+        result, metric = trial.last_result or {}, self._sweep.base.train.metric
+        made = Trial(
+            number=trial.config["number"],
+            params=dict(trial.config["params"]),
+            state=state,
+            value=None if state == "failed" else result.get(VALUE),
+            epochs=min(result.get("epoch", 0), self._sweep.base.train.epochs),
+            seconds=round(result.get("time_total_s", 0.0), 2),
+            error=error,
+            seed_values=tuple(result.get("seed_values", ())),
+        )
+        self._folder.append(made)
+        before = best_of(self._ended)
+        self._ended.append(made)
+        best = best_of(self._ended)
+        for other in (before, made):  # only the winner's state is needed later
+            if other is not None and best is not None and other.number != best.number:
+                self._folder.drop_checkpoints(other.params)
+        say(f"{_line(made, metric)}{self._progress(best)}")
+
+    def _progress(self, best: Trial | None) -> str:
+        done, total = len(self._ended), self._sweep.config.trials
+        left = (time.perf_counter() - self._started) / (done - self._first) * (total - done)
+        shown = "" if best is None else f"  best {best.value:.4f} (trial {best.number})"
+        return f"{shown}  {done} of {total}, about {duration(left)} left"
+
+
+def _line(trial: Trial, metric: str) -> str:
+    what = f"failed: {trial.error}" if trial.value is None else f"{metric} {trial.value:.4f}"
+    stopped = "" if trial.state != "stopped" else ", stopped early"
+    return f"trial {trial.number}  {what}  ({trial.epochs} epochs, {duration(trial.seconds)}{stopped})"
+
+
+def _last_line(text: str) -> str:
+    """Of a trace the line that says what was wrong, without the name of the exception's class."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return re.sub(r"^[\w.]+: ", "", lines[-1]) if lines else "no reason was given"
+
+
+def _resources(config: RunConfig) -> Any:
+    """Of a trial's own process; workers take theirs beside it."""
+    if config.resources.num_workers != 0:
+        return {"memory": 2**20}  # a bundle must hold something, and a share of a CPU would leave a worker without one
+    return {"CPU": config.resources.cpus_per_worker, "GPU": int(config.resources.use_gpu)}
+
+
+def _concurrency(config: RunConfig) -> int:
+    """Trials that fit the cluster as it is."""
+    resources = config.resources
+    workers = resources.num_workers if isinstance(resources.num_workers, int) else resources.num_workers[1]
+    there = ray.cluster_resources()
+    fitting = there.get("CPU", 1) // (max(workers, 1) * resources.cpus_per_worker)
+    if resources.use_gpu:
+        fitting = min(fitting, there.get("GPU", 0) // max(workers, 1))
+    return max(1, int(fitting))
+
+
+def _keep_tune_quiet() -> None:
+    """Our own lines say how trials end, and every run keeps its own history."""
+    quiet = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+    # Ctrl-C would end Tune as if all trials were done, and the test items would be ranked for a sweep that goes on.
+    for name, value in {**quiet, "TUNE_DISABLE_SIGINT_HANDLER": "1"}.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _check_dashboard() -> None:
+    """Without it a stopped trial never gives its workers back, and the next one waits for ever."""
+    try:
+        list_actors(ray.get_runtime_context().gcs_address, limit=1, timeout=20)
+    except Exception as error:  # as many kinds as there are ways not to answer
+        raise UserError(
+            "the dashboard of this Ray cluster does not answer, and without it a trial that is stopped never frees its "
+            "workers; start the head with `ray start --head --include-dashboard=true`, or train each trial in its own "
+            f"process with resources.num_workers=0 ({type(error).__name__})"
+        ) from error

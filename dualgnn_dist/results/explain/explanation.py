@@ -1,0 +1,168 @@
+"""What a finished run learned of its users: how they weigh the modalities, and which co-users speak for them."""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.text_table import TextTable
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.models import Recommender
+from dualgnn_dist.results.explain.communities import communities_of, share_between
+from dualgnn_dist.results.finished_run import FinishedRun, Learned
+from dualgnn_dist.sampling.co_users import sample_co_users
+
+_PREFIX = "weight_"
+_LOOKED_AT = 500  # ids to both sides of an unknown one, among which the nearest is sought
+
+
+@dataclass(frozen=True)
+class CommunityWeights:
+    """Modality weights of every user, and the user's community.
+
+    Args:
+        weights: modality -> float32 [U].
+        communities: int64 [U], 0 is the largest.
+        between: modality -> how much of the variance of its weights lies between communities.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    communities: np.ndarray
+    between: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CoUsersOfOne:
+    """The co-users that a model aggregates for one user, heaviest first.
+
+    Args:
+        ids: as in the raw data.
+        shared: int32 [n], training items in common.
+        weights: float32 [n], s(u, v); they sum to 1.
+    """
+
+    ids: list[str]
+    shared: np.ndarray
+    weights: np.ndarray
+
+    def held_by(self, first: int) -> float:
+        """The share of all weight that the first so many hold."""
+        return float(self.weights[:first].sum(dtype=np.float64))
+
+
+def modality_weights(learned: Learned) -> dict[str, np.ndarray]:
+    """Modality -> float32 [U]; empty where none were written."""
+    return {name.removeprefix(_PREFIX): values for name, values in learned.columns.items() if name.startswith(_PREFIX)}
+
+
+def why_no_weights(run: FinishedRun, model: Recommender) -> str:
+    """The reason why a run has no modality weights, and what would have some."""
+    rows = {name: torch.empty(0, part.width) for name, part in model.user_parts.items()}
+    if model.modality_weights(rows) is not None:
+        return (
+            f"{run.folder} was finished before modality weights were written beside the vectors; finish it again with "
+            "`train --resume`"
+        )
+    fusion = getattr(run.config.model.settings, "fusion", None)
+    kind = run.config.model.name + (f" with model.fusion={fusion}" if fusion else "")
+    return (
+        f"{run.folder}: {kind} has no weights of modalities a user; DualGNN has them with model.fusion=weighted_sum, "
+        "max or concat_mlp"
+    )
+
+
+def by_community(run: FinishedRun, learned: Learned, model: Recommender, count: int) -> CommunityWeights:
+    """The users' modality weights, and at most `count` communities of users whose vectors point the same way.
+
+    Raises:
+        UserError: the run has no such weights, or `count` is not a number of communities.
+    """
+    weights = modality_weights(learned)
+    if not weights:
+        raise UserError(why_no_weights(run, model))
+    if not 1 <= count <= len(learned.users):
+        raise UserError(f"--communities {count} must lie between 1 and the number of users, {len(learned.users):,}")
+    communities = communities_of(learned.users, count, run.config.run.seed)
+    between = {name: share_between(values, communities) for name, values in weights.items()}
+    return CommunityWeights(weights, communities, between)
+
+
+def weights_table(found: CommunityWeights) -> TextTable:
+    """A row a community and one for all users."""
+    names = list(found.weights)
+    every = np.stack([found.weights[name] for name in names])
+    heaviest = every.argmax(0)
+
+    def cells(label: str, chosen: np.ndarray) -> tuple[str, ...]:
+        shares = [float((heaviest[chosen] == place).mean()) for place in range(len(names))]
+        spread = [
+            f"{every[place, chosen].mean():.3f} ± {every[place, chosen].std():.3f}" for place in range(len(names))
+        ]
+        return (
+            label,
+            f"{int(chosen.sum()):,}",
+            *(f"{text} ({share:.0%})" for text, share in zip(spread, shares, strict=True)),
+        )
+
+    rows = [cells(str(number + 1), found.communities == number) for number in range(found.communities.max() + 1)]
+    rows.append(cells("all", np.ones(len(found.communities), dtype=bool)))
+    title = "weights: mean ± sd over users (share of users for whom the modality weighs most)"
+    return TextTable(("community", "users", *names), {title: rows})
+
+
+def notes(found: CommunityWeights) -> list[str]:
+    """What a reader must know of the numbers."""
+    between = ", ".join(f"{name} {share:.1%}" for name, share in found.between.items())
+    return [
+        f"Of the variance of the weights between users, so much lies between communities: {between}.",
+        "Weights start as a softmax, positive and with sum 1; training is free to leave that.",
+    ]
+
+
+def user_weights_table(raw_id: str, row: int, weights: Mapping[str, np.ndarray]) -> TextTable:
+    """A row a modality: the user's weight beside those of all."""
+    cells = [
+        (name, f"{values[row]:.4f}", f"{values.mean():.4f}", f"{(values < values[row]).mean():.0%}")
+        for name, values in weights.items()
+    ]
+    return TextTable(("modality", f"user {raw_id}", "mean of users", "users below"), {"modality weights": cells})
+
+
+def find_user(store: Store, raw_id: str) -> int:
+    """The row of the user with this raw id.
+
+    Raises:
+        UserError: there is none; it names the nearest.
+    """
+    names = [str(name) for name in store.ids("users").to_pylist()]
+    if raw_id in names:
+        return names.index(raw_id)
+    raise UserError(f"{store.path} has no user {raw_id!r}; did you mean {_nearest_id(raw_id, names)!r}?")
+
+
+def co_users_of(store: Store, model: Recommender, row: int) -> CoUsersOfOne | None:
+    """The co-users of one user with the exact weights of the model; None for a model that reads none."""
+    if model.co_users is None:
+        return None
+    settings, users = model.co_users, np.array([row], dtype=np.int32)
+    found = sample_co_users(store.user_cooccurrence, users, settings.max_neighbors, settings.weighting, -1, 0)
+    count_of = dict(zip(store.user_cooccurrence.row(row), store.user_cooccurrence.row_counts(row), strict=True))
+    shared = np.array([count_of[neighbor] for neighbor in found.neighbors], dtype=np.int32)
+    ids = [str(name) for name in store.ids("users", found.neighbors).to_pylist()]
+    return CoUsersOfOne(ids, shared, found.weights)
+
+
+def _nearest_id(raw_id: str, names: list[str]) -> str:
+    """By value where ids are numbers, else by spelling among those that stand near it in the alphabet."""
+    if raw_id.lstrip("-").isdecimal() and all(name.lstrip("-").isdecimal() for name in names):
+        return min(names, key=lambda name: abs(int(name) - int(raw_id)))
+    names = sorted(names)
+    place = bisect.bisect(names, raw_id)
+    around = names[max(0, place - _LOOKED_AT) : place + _LOOKED_AT]
+    return difflib.get_close_matches(raw_id, around, n=1, cutoff=0.0)[0]

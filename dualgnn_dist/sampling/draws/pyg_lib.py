@@ -1,0 +1,83 @@
+"""The second backend of one hop's draw: pyg-lib, where it is installed.
+
+pyg-lib samples one homogeneous int64 graph held in memory, so both directions of the bipartite graph are copied into
+one, items numbered after users. It has a generator of its own, which is seeded with the draw's key before each call: a
+batch is reproducible at one thread, but unlike with the Numba backend it depends on the slice of the batch a worker
+holds.
+
+pyg-lib is not on the package index and could not be run where this was written; `tests/conformance/test_samplers.py`
+runs this backend wherever it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.randomness import Word
+from dualgnn_dist.sampling.draws.independent import NOTHING_EXCLUDED, Drawn, Excluded
+
+
+def is_installed() -> bool:
+    """Whether `import pyg_lib` would find it."""
+    return importlib.util.find_spec("pyg_lib") is not None
+
+
+class PygLibDraw:
+    """Draws through `pyg_lib.sampler.neighbor_sample`, one hop a call; see `NumbaDraw` for the contract.
+
+    Raises:
+        UserError: pyg-lib is not installed.
+    """
+
+    def __init__(self, user_item: ShardedCSR, item_user: ShardedCSR) -> None:
+        if not is_installed():
+            raise UserError(
+                "sampler.backend=pyg_lib needs the package pyg-lib, which is not installed; install it from PyG's "
+                "wheel index, or use sampler.backend=numba"
+            )
+        import pyg_lib
+
+        self._sample: Any = pyg_lib.sampler.neighbor_sample
+        self._num_users = user_item.num_rows
+        self._degrees = {"users": user_item.degrees(), "items": item_user.degrees()}
+        self._rowptr, self._col = _homogeneous(user_item, item_user)
+        self._lock = threading.Lock()  # the generator is global to the process
+
+    def __call__(
+        self, side: str, targets: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded = NOTHING_EXCLUDED
+    ) -> Drawn:
+        """Draws for int32 `targets`, which are `users` or `items`.
+
+        Raises:
+            UserError: edges are excluded, which pyg-lib's public op cannot do.
+        """
+        if len(excluded.ids):
+            raise UserError("sampler.exclude_positives needs sampler.backend=numba: pyg-lib cannot leave edges out")
+        first_target, first_neighbor = (0, self._num_users) if side == "users" else (self._num_users, 0)
+        seeds = torch.from_numpy(targets.astype(np.int64) + first_target)
+        with self._lock:
+            torch.manual_seed((int(key) ^ hop) & (2**63 - 1))
+            row, col, nodes, *_ = self._sample(self._rowptr, self._col, seeds, [fanout], return_edge_id=False)
+        order = torch.argsort(row, stable=True)
+        counts = torch.bincount(row, minlength=len(targets)).numpy()
+        offsets = np.zeros(len(targets) + 1, dtype=np.int32)
+        np.cumsum(counts, out=offsets[1:])
+        neighbors = (nodes[col[order]].numpy() - first_neighbor).astype(np.int32)
+        scale = self._degrees[side][targets] / np.maximum(counts, 1)
+        return Drawn(offsets, neighbors, scale.astype(np.float32))
+
+
+def _homogeneous(user_item: ShardedCSR, item_user: ShardedCSR) -> tuple[torch.Tensor, torch.Tensor]:
+    num_users = user_item.num_rows
+    user_offsets, items = user_item.gather(np.arange(num_users, dtype=np.int32))
+    item_offsets, users = item_user.gather(np.arange(item_user.num_rows, dtype=np.int32))
+    rowptr = np.concatenate([user_offsets, user_offsets[-1] + item_offsets[1:]])
+    col = np.concatenate([items.astype(np.int64) + num_users, users.astype(np.int64)])
+    return torch.from_numpy(rowptr), torch.from_numpy(col)

@@ -1,0 +1,105 @@
+"""A run that is asked to stop: all workers agree on the step after which they write a checkpoint and end.
+
+Who asks writes into the file `stop` in the run's folder; rank 0 reads it. The answer travels with a tiny all-reduce, as
+a rank that stopped alone would leave the others waiting in their next collective.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from dualgnn_dist.base.config import Stopped
+from dualgnn_dist.base.world import World
+
+STOP = "stop"
+SECONDS_BETWEEN_MEETINGS = 0.5
+
+
+@contextmanager
+def on_signals(folder: Path) -> Iterator[None]:
+    """SIGTERM and Ctrl-C ask the run of `folder` to stop; the same signal again does what it did before.
+
+    Outside the main thread, where Python allows no handlers, it does nothing.
+
+    Raises:
+        Stopped: as the run raised it, with the exit code of the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    request = folder / STOP
+    # There from the start, and empty: a network file system asks the server about a file it opens, but may for half
+    # a minute go on to believe that a file is not there.
+    request.write_text("")
+    received: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, previous[number])
+        request.write_text(signal.Signals(number).name)
+        # Not `say`: the signal may have come in the middle of a line.
+        os.write(2, b"asked to stop: a checkpoint after this step; ask again to end at once\n")
+
+    previous: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.exit_code = 128 + received[0] if received else stopped.exit_code
+        raise
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        request.unlink(missing_ok=True)
+
+
+def is_asked(folder: Path) -> bool:
+    """Whether somebody asks the run of `folder` to stop."""
+    try:
+        return bool((folder / STOP).read_bytes())
+    except FileNotFoundError:
+        return False
+
+
+class StopMeetings:
+    """The workers' meetings about stopping, about half a second apart whatever a step takes.
+
+    Rank 0 alone has a clock and reads the file: at each meeting it says whether to stop, and after how many steps all
+    meet again.
+    """
+
+    def __init__(self, folder: Path, world: World) -> None:
+        self._folder, self._world = folder, world
+        self._steps_between = self._steps_left = 1
+        self._last = time.perf_counter()
+
+    def after_step(self) -> bool:
+        """Whether to stop here. Every worker calls it after every step, and all get the same answer."""
+        self._steps_left -= 1
+        return self._steps_left == 0 and self.meet()
+
+    def meet(self) -> bool:
+        """The same answer at once; collective over the workers."""
+        said = torch.zeros(2, dtype=torch.int64, device=self._world.device)
+        if self._world.is_main:
+            said[0], said[1] = int(is_asked(self._folder)), self._next_meeting()
+        asked, self._steps_between = self._world.sum(said).tolist()
+        self._steps_left = self._steps_between
+        return bool(asked)
+
+    def _next_meeting(self) -> int:
+        """Steps until then. What a step takes is known from steps alone: before the first one nothing is."""
+        now, steps = time.perf_counter(), self._steps_between - self._steps_left
+        seconds, self._last = now - self._last, now
+        if steps == 0:
+            return 1
+        return max(1, min(int(SECONDS_BETWEEN_MEETINGS * steps / max(seconds, 1e-6)), 1000))

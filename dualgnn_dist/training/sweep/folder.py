@@ -1,0 +1,125 @@
+"""The folder of one sweep: what was asked, what every trial came to, the winner. One process writes here.
+
+sweep.yaml     the file's sections with their overrides      optuna.db    the study, unless it lies elsewhere
+trials.jsonl   a line for each trial that ended              best.yaml    the best trial as a complete run
+trials/        a folder a point, in it a run a seed          winner.json  its test metrics
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from dualgnn_dist.base.config import UserError, convert, plain
+from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.run_folder import CHECKPOINTS, write_atomically
+from dualgnn_dist.training.sweep.space import Sweep, identity
+
+SWEEP, TRIALS, BEST, WINNER, STUDY = "sweep.yaml", "trials.jsonl", "best.yaml", "winner.json", "optuna.db"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One that ended.
+
+    Args:
+        number: in the study.
+        value: the best validation metric of its runs, their mean; None where none was measured.
+        epochs: of its first run.
+        error: why it failed.
+        seed_values: the best validation metric of each of its runs.
+    """
+
+    number: int
+    params: dict[str, Any]
+    state: Literal["complete", "stopped", "failed"]
+    value: float | None
+    epochs: int
+    seconds: float
+    error: str | None
+    seed_values: tuple[float, ...]
+
+
+class SweepFolder:
+    """Its paths and records."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, sweep: Sweep, resume: bool) -> list[Trial]:
+        """Makes the folder, or takes over one of the same search; returns the trials that have ended.
+
+        Raises:
+            UserError: it exists and is not to be resumed, there is none to resume, or it searches something else.
+        """
+        if self.path.exists() and not resume:
+            raise UserError(f"the sweep {self.path} exists; go on with --resume, or name another with sweep.name=...")
+        if resume and not (self.path / SWEEP).exists():
+            raise UserError(f"there is no sweep to resume at {self.path}; leave out --resume to start it")
+        asked = {**sweep.values, "sweep": plain(sweep.config), "search": plain(dict(sweep.space))}
+        if resume:
+            _refuse_another(self.path, yaml.safe_load((self.path / SWEEP).read_text()), asked)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / SWEEP, yaml.safe_dump(asked, sort_keys=False))
+        return self.trials()
+
+    def trials(self) -> list[Trial]:
+        """Those that have ended, in that order; a line that was cut off when the sweep was killed does not count."""
+        path = self.path / TRIALS
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [trial for trial in map(_read, lines) if trial is not None]
+
+    def append(self, trial: Trial) -> None:
+        """Records one that ended. What was cut off before stays a line of its own."""
+        with (self.path / TRIALS).open("a+b") as file:
+            if file.tell() > 0:
+                file.seek(-1, os.SEEK_END)
+                file.write(b"" if file.read() == b"\n" else b"\n")
+            file.write(json.dumps(asdict(trial)).encode() + b"\n")
+
+    def run_folder(self, params: Mapping[str, Any]) -> Path:
+        """Of the runs of one point."""
+        return self.path / "trials" / identity(params)
+
+    def drop_checkpoints(self, params: Mapping[str, Any]) -> None:
+        """Of a trial that will not win; its curves stay."""
+        for state in self.run_folder(params).glob(f"*/{CHECKPOINTS}/*"):
+            checkpoint.remove(state)
+
+    def remove(self) -> None:
+        """Deletes all of it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file at once or not at all."""
+        write_atomically(self.path / name, text)
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """The highest value; a trial that was stopped early wins only where none ran to its end."""
+    measured = [trial for trial in trials if trial.value is not None and trial.state != "failed"]
+    ended = [trial for trial in measured if trial.state == "complete"]
+    return max(ended or measured, key=lambda trial: trial.value or 0.0, default=None)
+
+
+def _read(line: str) -> Trial | None:
+    try:
+        return convert(Trial, json.loads(line), "trial")
+    except ValueError:  # cut off, or another program's; UserError is one too
+        return None
+
+
+def _refuse_another(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for section in ("search", "data", "model", "train", "evaluation", "sampler", "optimizer"):
+        if before.get(section) != yaml.safe_load(yaml.safe_dump(now.get(section))):
+            raise UserError(
+                f"the sweep {path} was started with another {section!r} section; resume it as it was, or start "
+                "another with sweep.name=..."
+            )

@@ -1,0 +1,253 @@
+"""What a sweep tries: the `search` and `sweep` sections of a config file, checked to the last value before any trial.
+
+`search` maps the dotted keys of a run's config to distributions:
+
+    search:
+      optimizer.learning_rate: {loguniform: [1e-4, 1e-2]}
+      model.num_layers: {int: [1, 3]}
+      model.fusion: {choice: [weighted_sum, mean]}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from dualgnn_dist.base.config import UserError, build, nearest
+from dualgnn_dist.training.config import RunConfig, from_values, read_yaml, with_overrides
+
+Kind = Literal["uniform", "loguniform", "int", "choice"]
+Params = Mapping[str, Any]  # dotted key -> number, or the text of a choice
+
+_KINDS = ("uniform", "loguniform", "int", "choice")
+# What the trials of a sweep are compared by and share must be the same for all of them.
+_SEARCHED_SECTIONS = ("model", "sampler", "optimizer", "train")
+_SHARED_KEYS = ("model.name", "train.metric", "train.epochs", "train.eval_every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """How a sweep goes.
+
+    Args:
+        name: of its folder in `run.output`; by default of the file and the model.
+        trials: points of the search space that are tried.
+        seeds: runs of each point; their mean counts.
+        stopper: which trials end early, by the validation metric: `asha` (Li et al., MLSys 2020) keeps the best of
+            those that came equally far, `median` those above the median of the others, `none` all.
+        grace_epochs: before that nothing ends early.
+        reduction: of `asha`: one of so many goes on at each rung.
+        concurrency: trials at a time; null: as many as the cluster's CPUs or GPUs allow.
+        study: where Optuna keeps the study, as an SQLAlchemy URL; null: SQLite in the sweep's folder.
+        seed: of the sampler that chooses the points.
+    """
+
+    name: str | None = None
+    trials: int = 20
+    seeds: int = 1
+    stopper: Literal["asha", "median", "none"] = "asha"
+    grace_epochs: int = 10
+    reduction: int = 3
+    concurrency: int | None = None
+    study: str | None = None
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.trials, self.seeds, self.grace_epochs) < 1 or self.reduction < 2:
+            raise ValueError("trials, seeds and grace_epochs must be at least 1, reduction at least 2")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError("concurrency must be at least 1, or null")
+        if self.name is not None and Path(self.name).name != self.name:
+            raise ValueError(f"name {self.name!r} must be a plain folder name")
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Of one searched value: from `low` to `high`, both included, or one of `options`, as texts of overrides."""
+
+    kind: Kind
+    low: float = 0.0
+    high: float = 0.0
+    options: tuple[str, ...] = ()
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value of a config could be drawn."""
+        if self.kind == "choice":
+            return _text(value) in self.options
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return is_number and self.low <= value <= self.high
+
+    def as_param(self, value: Any) -> Any:
+        """A config's value as the search knows it."""
+        return _text(value) if self.kind == "choice" else value
+
+    def extremes(self) -> tuple[Any, ...]:
+        """Values that hold if all do: the options, or both ends."""
+        return self.options if self.kind == "choice" else (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked sweep: `values` are the sections of a run's config, to which a trial's params are overrides."""
+
+    values: Mapping[str, Any]
+    stem: str
+    space: Mapping[str, Distribution]
+    config: SweepConfig
+
+    @property
+    def base(self) -> RunConfig:
+        """The run with nothing searched."""
+        return self.run({})
+
+    @property
+    def folder(self) -> Path:
+        """Of the whole sweep."""
+        return Path(self.base.run.output).absolute() / (self.config.name or f"{self.stem}_{self.base.model.name}")
+
+    def run(self, params: Params, seed: int = 0) -> RunConfig:
+        """A trial's run with its `seed`-th seed, in a folder that its params decide."""
+        first = int((self.values.get("run") or {}).get("seed", 1))
+        made = from_values(
+            with_overrides(self.values, [f"{key}={_as_override(value)}" for key, value in params.items()]), ""
+        )
+        if not params:
+            return made
+        output = str(self.folder / "trials" / identity(params))
+        run = dataclasses.replace(made.run, seed=first + seed, name=f"s{first + seed}", output=output)
+        return dataclasses.replace(made, run=run).with_absolute_paths()
+
+    def starting_points(self) -> list[dict[str, Any]]:
+        """The published defaults, and the file's own values where they are others; only points within the space."""
+        values = with_overrides(self.values, [])
+        for key in self.space:
+            section, _, name = key.partition(".")
+            if isinstance(values.get(section), dict):
+                values[section].pop(name, None)
+        points = []
+        for config in (from_values(values, ""), self.base):
+            point = {key: value_at(config, key) for key in self.space}
+            if all(self.space[key].holds(value) for key, value in point.items()):
+                points.append({key: self.space[key].as_param(value) for key, value in point.items()})
+        return [point for k, point in enumerate(points) if point not in points[:k]]
+
+
+def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
+    """The sweep that a file and overrides describe.
+
+    Raises:
+        UserError: what `config.load` refuses; there is nothing to search; a key or value that no run could have.
+    """
+    file = read_yaml(path)
+    search = file.pop("search", None)
+    own = [override for override in overrides if override.startswith("sweep.")]
+    sweep = build(SweepConfig, _sweep_values(file.pop("sweep", None), own), "sweep")
+    values = with_overrides(file, [override for override in overrides if override not in own])
+    if not isinstance(search, Mapping) or not search:
+        raise UserError(
+            f"{path} has no search section that says what to try, such as\n  search:\n"
+            "    optimizer.learning_rate: {loguniform: [0.0001, 0.01]}"
+        )
+    paths = from_values(values, "").with_absolute_paths()  # trials have working directories of their own
+    values = with_overrides(values, [f"data.store={_text(paths.data.store)}", f"run.output={_text(paths.run.output)}"])
+    made = Sweep(values, Path(path).stem, {str(k): _distribution(str(k), v) for k, v in search.items()}, sweep)
+    _check(made)
+    return made
+
+
+def _sweep_values(section: Any, overrides: Sequence[str]) -> Any:
+    values = {} if section is None else section
+    if not isinstance(values, Mapping):
+        raise UserError(f"config section 'sweep' must be a mapping of keys to values, not {values!r}")
+    for override in overrides:
+        key, _, text = override.removeprefix("sweep.").partition("=")
+        values = {**values, key: yaml.safe_load(text)}
+    return values
+
+
+def _distribution(key: str, value: Any) -> Distribution:
+    where = f"search.{key}"
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise UserError(f"{where} must be one distribution, such as {{uniform: [0, 1]}}, not {value!r}")
+    (kind, arguments) = next(iter(value.items()))
+    if kind not in _KINDS:
+        raise UserError(f"{where}: unknown distribution {kind!r}{nearest(str(kind), _KINDS)}")
+    if not isinstance(arguments, list) or not arguments:
+        raise UserError(f"{where}.{kind} must be a list, not {arguments!r}")
+    if kind == "choice":
+        options = tuple(_text(option) for option in arguments)
+        if len(set(options)) < len(options):
+            raise UserError(f"{where}.choice names an option twice: {', '.join(options)}")
+        return Distribution("choice", options=options)
+    try:
+        low, high = (_number(number, kind) for number in arguments)
+    except (TypeError, ValueError):
+        what = "whole numbers" if kind == "int" else "numbers"
+        raise UserError(f"{where}.{kind} must be two {what}, low and high, not {arguments!r}") from None
+    if not low < high or (kind == "loguniform" and low <= 0):
+        raise UserError(
+            f"{where}.{kind}={arguments!r}: low must be below high" + ", and above 0" * (kind == "loguniform")
+        )
+    return Distribution(kind, low, high)
+
+
+def _number(value: Any, kind: str) -> float:
+    if isinstance(value, bool) or (kind == "int" and not isinstance(value, int)):
+        raise ValueError
+    return value if kind == "int" else float(value)  # YAML 1.1 reads 1e-3 as a string
+
+
+def _check(sweep: Sweep) -> None:
+    """Every end of every distribution makes a config of its own; what none of them could be is refused here."""
+    base = sweep.base
+    for key, distribution in sweep.space.items():
+        section = key.partition(".")[0]
+        if section not in _SEARCHED_SECTIONS or key in _SHARED_KEYS:
+            raise UserError(
+                f"search.{key}: all trials share it; searched can be keys of {', '.join(_SEARCHED_SECTIONS)} but "
+                f"{', '.join(_SHARED_KEYS)}"
+            )
+        for value in distribution.extremes():
+            sweep.run({key: value})
+    if base.train.epochs < sweep.config.grace_epochs and sweep.config.stopper != "none":
+        raise UserError(
+            f"sweep.grace_epochs={sweep.config.grace_epochs} is more than train.epochs={base.train.epochs}: no trial "
+            "could end early; lower it, or set sweep.stopper=none"
+        )
+
+
+def value_at(config: RunConfig, key: str) -> Any:
+    """A config's value by its dotted key."""
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value.settings if value is config.model and name != "name" else value, name)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def identity(params: Params) -> str:
+    """A short name that the params decide: the trial that was killed finds its folder again."""
+    return hashlib.blake2b(json.dumps(params, sort_keys=True).encode(), digest_size=5).hexdigest()
+
+
+def _as_override(param: Any) -> str:
+    """A param behind an override's `=`: that of a choice is such a text already."""
+    return param if isinstance(param, str) else json.dumps(param)
+
+
+def _text(value: Any) -> str:
+    """A value as the text behind an override's `=`, which reads back as the same value."""
+    return value if isinstance(value, str) and _reads_back(value) else json.dumps(value)
+
+
+def _reads_back(text: str) -> bool:
+    try:
+        return yaml.safe_load(text) == text
+    except yaml.YAMLError:
+        return False

@@ -1,0 +1,51 @@
+"""Lines about a run: seconds apart, with what is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from dualgnn_dist.base import screen
+from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (185, "3:05"), (3599.7, "1:00:00"), (7385, "2:03:05")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_say(capsys: pytest.CaptureFixture[str]) -> None:
+    say("one")
+    nothing("two")
+    assert capsys.readouterr().out == "one\n"
+
+
+def test_lines_come_seconds_apart_and_ask_for_the_loss_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lines, asked = [100.0], [], []
+    monkeypatch.setattr(screen.time, "perf_counter", lambda: now[0])
+    steps = StepProgress(lines.append, total_steps=110, done_steps=10)
+
+    def loss() -> float:
+        asked.append(now[0])
+        return 0.5
+
+    for step in range(11, 31):  # a step takes half a second
+        now[0] += 0.5
+        steps.step(f"epoch 1/2  step {step}", step, loss, 12345.6, 0.257)
+    assert asked == [105.0, 110.0]
+    assert lines == [
+        "epoch 1/2  step 20  loss 0.5000  12,346 interactions/s  waiting for batches 26%  at most 45 s left",
+        "epoch 1/2  step 30  loss 0.5000  12,346 interactions/s  waiting for batches 26%  at most 40 s left",
+    ]
+
+
+def test_counted_things_come_with_a_rate_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lines = [100.0], []
+    monkeypatch.setattr(screen.time, "perf_counter", lambda: now[0])
+    counted = CountProgress(lines.append, "co-occurrence", 20_000, "users")
+    for done in (0, 1000, 4000, 5000, 8000):
+        counted.at(done)
+        now[0] += 2.0
+    assert lines == ["co-occurrence  5,000 of 20,000 users  833 a second  18 s left"]

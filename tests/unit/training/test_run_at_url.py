@@ -1,0 +1,175 @@
+"""A run kept at a URL: each of two workers here has a cache of its own, so each is a node that sees no other's disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import representations
+from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.run_at_url import Mirror, fetch
+from dualgnn_dist.training.run_checkpoints import latest_checkpoint
+from dualgnn_dist.training.run_folder import METRICS, RunFolder
+from dualgnn_dist.training.trainer import Trainer
+from dualgnn_dist.training.worker import run_worker
+
+
+def make_config(store: Store, at: Path, output: str, **train: Any) -> RunConfig:
+    values = {
+        "data": {"store": str(store.path)},
+        "model": {"name": "dualgnn", "width": 8},
+        "sampler": {"batch_size": 97, "fanouts": [3, 2]},
+        "optimizer": {"learning_rate": 0.01},
+        "train": {"epochs": 3, "eval_every": 1, "patience": None, **train},
+        "run": {"name": "run", "output": output},
+    }
+    (at / "config.yaml").write_text(yaml.safe_dump(values))
+    return load(at / "config.yaml")
+
+
+def begin(config: RunConfig) -> None:
+    """What `train` does before it starts workers."""
+    mirror = Mirror(config.run)
+    mirror.check(False)
+    RunFolder.create(config.run.folder, config.to_yaml(), False)
+    mirror.start()
+
+
+def on_nodes(world: World, config: RunConfig, caches: list[str], epochs: int, new: bool) -> torch.Tensor:
+    """One start of the workers, each with its own cache, as Ray Train makes it: always from the newest checkpoint."""
+    os.environ["DUALGNN_CACHE"] = caches[world.rank]
+    if world.is_main and new:
+        begin(config)
+    world.barrier()
+    run_worker(dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs)), world, True)
+    name = f"users-{world.rank:05d}-of-{world.size:05d}.arrow"
+    return torch.tensor(representations.read(config.run.folder / "representations" / name).vectors.copy())
+
+
+@pytest.fixture
+def caches(tmp_path: Path) -> list[str]:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    return [str(tmp_path / name) for name in "abc"]
+
+
+def test_nodes_that_share_nothing_train_and_resume_as_one(
+    demo_store: Store,
+    tmp_path: Path,
+    caches: list[str],
+    run_workers: Callable[..., list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "later"))
+    there = tmp_path / "bucket/run"
+    config = make_config(demo_store, tmp_path, there.parent.as_uri())
+    run_workers(on_nodes, 2, config, caches, 2, True)
+    assert (there / METRICS).is_file() and len(list((there / "representations").glob("users-*"))) == 2
+    complete = [path for path in (there / "checkpoints").iterdir() if checkpoint.exists(path)]
+    assert "epoch-00002" in {path.name for path in complete} and len(complete) <= 2
+    names = {path.name for path in complete[0].iterdir()}
+    assert names >= {"dense.pt", "users-00000-of-00002.pt", "users-00001-of-00002.pt", "checkpoint.json"}
+    # It goes on elsewhere: one node is new, the other has been the second before.
+    resumed = run_workers(on_nodes, 2, config, [caches[2], caches[1]], 3, False)
+    assert not [path for path in there.rglob("*.partial*")]
+    history = (there / "history.jsonl").read_text().splitlines()
+    assert len(history) == 6, history
+
+    alone = on_nodes(World(), make_config(demo_store, tmp_path, str(tmp_path / "shared")), caches, 3, True)
+    for rank, users in enumerate(resumed):
+        torch.testing.assert_close(users, alone[rank::2], rtol=2e-3, atol=2e-4)
+    assert (fetch(there.as_uri()) / "history.jsonl").read_text().splitlines() == history
+
+
+@pytest.fixture
+def run(demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """A run of three epochs, begun at a URL."""
+    monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "cache"))
+    config = make_config(demo_store, tmp_path, (tmp_path / "bucket").as_uri())
+    begin(config)
+    return config
+
+
+def test_a_run_is_begun_once_and_resumed_only_if_it_is_there(run: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"bucket/run exists; continue it with --resume"):
+        Mirror(run.run).check(resume=False)
+    Mirror(run.run).check(resume=True)
+    other = dataclasses.replace(run.run, name="other")
+    assert Mirror(run.run).is_started() and not Mirror(other).is_started()
+    with pytest.raises(UserError, match=r"no run to resume at file:.*bucket/other; leave out --resume"):
+        Mirror(other).check(resume=True)
+    Mirror(run.run).withdraw_unless_started()
+    Mirror(run.run).check(resume=False)
+    assert not run.run.folder.exists()  # the copy of a run that is no more
+
+
+def test_a_local_run_has_no_mirror(run: RunConfig, tmp_path: Path) -> None:
+    mirror = Mirror(dataclasses.replace(run.run, output=str(tmp_path / "local")))
+    mirror.check(False)
+    assert not mirror.is_started()
+    mirror.start()
+    mirror.pull()
+    mirror.push_checkpoint(tmp_path / "x", World(), [])
+    mirror.complete(tmp_path / "x")
+    mirror.push_results(World())
+    mirror.pull_results()
+    mirror.withdraw_unless_started()
+    assert not (tmp_path / "local").exists() and fetch(str(tmp_path / "x")) == tmp_path / "x"
+
+
+def test_a_checkpoint_that_never_came_up_whole_is_none(
+    run: RunConfig, demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = Mirror._upload
+
+    def fail_late(self: Mirror, file: Path, name: str) -> None:
+        if "epoch-00002" in name and file.name == "checkpoint.json":
+            raise UserError("the network is gone")
+        upload(self, file, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "_upload", fail_late)
+        with pytest.raises(UserError, match="the network is gone"):
+            Trainer(run, demo_store, World()).fit()
+    Mirror(run.run).withdraw_unless_started()  # it has started
+    newest = latest_checkpoint(run.run.folder)
+    assert newest is not None and newest.name == "epoch-00002"
+    Mirror(run.run).check(resume=True)
+    newest = latest_checkpoint(run.run.folder)
+    assert newest is not None and newest.name == "epoch-00001"
+    run_worker(run, World(), resume=True)
+    assert (tmp_path / "bucket/run" / METRICS).is_file()
+
+
+def test_a_damaged_or_older_checkpoint_of_this_node_is_fetched_again(
+    run: RunConfig, demo_store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer(run, demo_store, World()).fit()
+    newest = latest_checkpoint(run.run.folder)
+    assert newest is not None
+    before = {path.name: path.read_bytes() for path in newest.iterdir()}
+    capsys.readouterr()
+    Mirror(run.run).pull()
+    assert "fetching" not in capsys.readouterr().out
+    (newest / "dense.pt").write_bytes(b"cut")
+    Mirror(run.run).complete(newest)
+    assert "fetching" in capsys.readouterr().out
+    (newest / "checkpoint.json").write_text("{}")
+    Mirror(run.run).complete(newest)
+    assert {path.name: path.read_bytes() for path in newest.iterdir()} == before
+
+
+def test_what_is_no_run_is_not_fetched(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is not the folder of a run: it has no config\.yaml"):
+        fetch(tmp_path.as_uri())

@@ -1,0 +1,198 @@
+"""A run that is asked to stop leaves a checkpoint, from which it becomes the run that was never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from dualgnn_dist.base import home
+from dualgnn_dist.base.config import Stopped, run_program
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.training import stop
+from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.run_checkpoints import latest_checkpoint
+from dualgnn_dist.training.stop import STOP, StopMeetings, on_signals
+from dualgnn_dist.training.trainer import Trainer
+
+
+def make_config(store: Store, output: Path, name: str) -> RunConfig:
+    values = {
+        "data": {"store": str(store.path)},
+        "model": {"name": "dualgnn", "width": 8},
+        "sampler": {"batch_size": 37, "fanouts": [3, 2]},
+        "optimizer": {"learning_rate": 0.01},
+        "train": {"epochs": 3, "eval_every": 2, "patience": None},
+        "run": {"name": name, "output": str(output)},
+    }
+    path = output / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    config = load(path)
+    config.run.folder.mkdir()
+    return config
+
+
+def train(world: World, config: RunConfig, asked_at: int | None, resume: bool = False) -> dict[str, Any]:
+    """Trains; rank 0 is asked in the middle of the step before `asked_at`, counted over epochs."""
+    trainer = Trainer(config, Store.open(config.data.store), world)
+    if resume:
+        trainer.resume(latest_checkpoint(config.run.folder))
+    step = trainer.train_step
+
+    def step_and_ask(batch: Any) -> torch.Tensor:
+        progress = trainer.progress
+        if world.is_main and progress.epoch * trainer.loader.num_steps + progress.step + 1 == asked_at:
+            (config.run.folder / STOP).write_text("SIGTERM")
+        return step(batch)
+
+    trainer.train_step = step_and_ask  # type: ignore[method-assign]
+    try:
+        outcome = trainer.fit()
+    except Stopped as stopped:
+        return {"stopped": str(stopped), "at": (trainer.progress.epoch, trainer.progress.step)}
+    return {"test": outcome.test, "validation": outcome.progress.validation, "users": outcome.representations.users}
+
+
+def history(config: RunConfig) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (config.run.folder / "history.jsonl").read_text().splitlines()]
+    return [
+        {"epoch": line["epoch"], "loss": line.get("training", {}).get("loss"), "validation": line.get("validation")}
+        for line in lines
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _meet_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stop, "SECONDS_BETWEEN_MEETINGS", 0.0)
+
+
+@pytest.mark.parametrize("asked_at", [1, 5, -1, 0])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(asked_at: int, demo_store: Store, tmp_path: Path) -> None:
+    """In the first step, within an epoch, in the last step of one without validation, and of one with it."""
+    whole, parts = (make_config(demo_store, tmp_path, name) for name in ("whole", "parts"))
+    num_steps = Trainer(whole, demo_store, World()).loader.num_steps
+    asked_at = {-1: num_steps, 0: 2 * num_steps}.get(asked_at, asked_at)
+    expected = train(World(), whole, None)
+    found = train(World(), parts, asked_at)
+    checkpoint = latest_checkpoint(parts.run.folder)
+    assert found["at"] == divmod(asked_at, num_steps)
+    assert found["stopped"] == f"checkpoint {checkpoint}; go on with --resume"
+    (parts.run.folder / STOP).unlink()
+    resumed = train(World(), parts, None, resume=True)
+    assert torch.equal(resumed["users"], expected["users"])
+    assert resumed["test"] == expected["test"] and resumed["validation"] == expected["validation"]
+    assert history(parts) == history(whole)
+
+
+def test_all_workers_stop_after_the_same_step(
+    demo_store: Store, tmp_path: Path, run_workers: Callable[..., list[Any]]
+) -> None:
+    """The workers are processes of their own, and so meet as often as they do in a real run."""
+    config = make_config(demo_store, tmp_path, "run")
+    found = run_workers(train, 2, config, 3)
+    assert found[0] == found[1] and "stopped" in found[0]
+    assert found[0]["at"] >= (0, 3)
+    assert latest_checkpoint(config.run.folder) is not None
+    (config.run.folder / STOP).unlink()
+    again = run_workers(train, 2, config, None, True)
+    whole = run_workers(train, 2, make_config(demo_store, tmp_path, "whole"), None)
+    for one, other in zip(again, whole, strict=True):
+        assert torch.equal(one["users"], other["users"]) and one["test"] == other["test"]
+
+
+def test_meetings_are_half_a_second_apart_whatever_a_step_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop, "SECONDS_BETWEEN_MEETINGS", 0.5)
+    clock = [0.0]
+    monkeypatch.setattr(stop.time, "perf_counter", lambda: clock[0])
+    for seconds, expected in ((0.01, 50), (0.2, 2), (3.0, 1), (0.0, 1000)):
+        meetings, reads = StopMeetings(tmp_path, World()), []
+        monkeypatch.setattr(stop, "is_asked", lambda folder, reads=reads: bool(reads.append(clock[0])))
+        for _ in range(2001):
+            clock[0] += seconds
+            meetings.after_step()
+        assert len(reads) == pytest.approx(2000 / expected, abs=2)
+
+
+def test_a_run_of_long_steps_is_stopped_after_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meeting before the first step comes at once: it must not be taken for a step, or a thousand would follow."""
+    monkeypatch.setattr(stop, "SECONDS_BETWEEN_MEETINGS", 0.5)
+    clock = [0.0]
+    monkeypatch.setattr(stop.time, "perf_counter", lambda: clock[0])
+    meetings = StopMeetings(tmp_path, World())
+    clock[0] += 0.0001
+    assert not meetings.meet()
+    (tmp_path / STOP).write_text("SIGTERM")
+    clock[0] += 10.0
+    assert meetings.after_step()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_asks_and_the_exit_code_names_it(
+    number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+
+    def program() -> None:
+        with on_signals(tmp_path):
+            assert not stop.is_asked(tmp_path)
+            os.kill(os.getpid(), number)
+            assert stop.is_asked(tmp_path)
+            assert signal.getsignal(number) is before, "a second signal must end the process as it did before"
+            raise Stopped("checkpoint c; go on with --resume")
+
+    with pytest.raises(SystemExit) as ended:
+        run_program(program)
+    assert ended.value.code == code
+    assert capsys.readouterr().err.endswith("stopped: checkpoint c; go on with --resume\n")
+    assert signal.getsignal(number) is before and not (tmp_path / STOP).exists()
+
+
+def test_a_request_that_was_left_behind_is_none(tmp_path: Path) -> None:
+    (tmp_path / STOP).write_text("SIGTERM")
+    with on_signals(tmp_path):
+        assert not stop.is_asked(tmp_path)
+
+
+def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def inside() -> None:
+        with on_signals(tmp_path):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_where_relative_paths_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(home.HOME, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.chdir(tmp_path)
+    assert home.home() == tmp_path and home.notice() is None
+    copy = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    assert home.home() == tmp_path / "me" / "dualgnn_dist"
+    assert str(home.home()) in (home.notice() or "") and home.HOME in (home.notice() or "")
+    monkeypatch.setenv(home.HOME, str(tmp_path / "shared"))
+    assert home.home() == tmp_path / "shared" and home.notice() is None
+
+
+def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:
+    for name, manifest in (("epoch-00001", "{}"), ("epoch-00002-step-0000007.partial", "")):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        (tmp_path / "checkpoints" / name / "checkpoint.json").write_text(manifest)
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "epoch-00001"
