@@ -19,11 +19,10 @@ from matplotlib import pyplot
 from rich.console import Console
 from rich.table import Table
 
-from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.train import train
-from dualgnn_dist.training.config import load
+from dualgnn_dist.base.process import versions
+from dualgnn_dist.launch.run import prepare_store, train
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import METRICS
-from dualgnn_dist.training.worker import versions
 
 matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results"
@@ -46,7 +45,7 @@ def run_all(arguments: Sequence[Sequence[str]], jobs: int) -> None:
     """
     loaded = [load(config, overrides) for config, *overrides in arguments]
     for config in {config.data.store: config for config in loaded}.values():
-        ensure_store(config)
+        prepare_store(config)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # several processes would fight for the cores otherwise
 
     def one(index: int) -> None:

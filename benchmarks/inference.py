@@ -21,9 +21,10 @@ import yaml
 
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
-from dualgnn_dist.evaluation.inference import Representations, infer
-from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.training.config import load
+from dualgnn_dist.evaluation.inference import infer
+from dualgnn_dist.evaluation.representations import Representations
+from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 BATCH = 1024
@@ -113,7 +114,7 @@ def make_trainer(model: str, options: argparse.Namespace) -> Trainer:
     path = folder / f"{model}.yaml"
     path.write_text(yaml.safe_dump(values))
     config = load(path, [])
-    ensure_store(config)
+    prepare_store(config)
     return Trainer(config, config.data.open(), World(num_threads=options.threads))
 
 

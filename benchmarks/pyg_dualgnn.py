@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import SimpleConv
 
-from dualgnn_dist.base.batch import Batch, SparseRows
+from dualgnn_dist.base.batch import Batch
+from dualgnn_dist.base.sparse import SparseRows
 
 
 class PyGDualGNN(nn.Module):

@@ -29,8 +29,8 @@ import yaml
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.training.config import load
+from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 GIB = 2**30
@@ -66,7 +66,7 @@ def graph_sizes(options: argparse.Namespace) -> None:
     """Scaling figure 1."""
     rows = []
     for size in options.sizes:
-        ensure_store(config_of(size, options))
+        prepare_store(config_of(size, options))
         for batch_size in options.batch_sizes:
             arguments = ["--one", str(size), "--batch-sizes", str(batch_size), "--width", str(options.width)]
             arguments += ["--max-item-degree", str(options.max_item_degree), "--output", options.output]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import common
 
-from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.training.config import load
+from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.load import load
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     own += [f"train.epochs={options.epochs}", f"train.eval_every={options.epochs}", "resources.cpus_per_worker=1"]
     shutil.rmtree(options.output, ignore_errors=True)
     started = time.perf_counter()
-    ensure_store(load(options.config, [*own, *overrides]))
+    prepare_store(load(options.config, [*own, *overrides]))
     prepare_seconds = time.perf_counter() - started
     rows = []
     for workers in options.workers:

@@ -26,8 +26,8 @@ from whole_graph import whole_graph, whole_graph_batch
 from dualgnn_dist.base.batch import Batch
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
-from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.training.config import load
+from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 PROTOTYPE = 511.0  # interactions a second, two threads, as seen elsewhere
@@ -106,7 +106,7 @@ def make_trainer(options: argparse.Namespace, variant: Sequence[str] = ()) -> Tr
     path = folder / "step.yaml"
     path.write_text(yaml.safe_dump(values))
     config = load(path, [*variant, *options.overrides])
-    ensure_store(config)
+    prepare_store(config)
     return Trainer(config, config.data.open(), World(num_threads=options.threads))
 
 

@@ -23,9 +23,9 @@ from whole_graph import whole_graph, whole_graph_batch
 from dualgnn_dist.base.batch import Batch
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
-from dualgnn_dist.prepare import ensure_store
+from dualgnn_dist.launch.run import prepare_store
 from dualgnn_dist.sampling.loader import Loader
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import RunFolder
 from dualgnn_dist.training.trainer import Trainer
 
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--output", default="runs/time_to_quality")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     options = parser.parse_intermixed_args()
-    ensure_store(load(options.config, options.overrides))
+    prepare_store(load(options.config, options.overrides))
     arms = [*options.arms, WHOLE_GRAPH]
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), max_tasks_per_child=1) as processes:
         found = processes.map(train, arms, [options] * len(arms))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dualgnn_dist.base.batch import Batch, Hop, Neighborhood, SparseRows, Subgraph
-from dualgnn_dist.base.sparse import sparse_rows
+from dualgnn_dist.base.batch import Batch, Hop, Neighborhood, Subgraph
+from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
+from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
-from dualgnn_dist.models.neighbor_sum import transpose
 from dualgnn_dist.sampling.co_users import sample_co_users
-from dualgnn_dist.sampling.loader import Loader, gather_features
+from dualgnn_dist.sampling.loader import Loader
 
 
 def whole_graph(store: Store, model: Recommender) -> Neighborhood:

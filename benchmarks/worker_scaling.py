@@ -27,8 +27,8 @@ from scaling import config_of
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.prepare import ensure_store
-from dualgnn_dist.training.config import load
+from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--output", default="runs/scaling")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     options = parser.parse_intermixed_args()
-    ensure_store(config_of(options.interactions, options))
+    prepare_store(config_of(options.interactions, options))
     rows = []
     for batch in options.batch_sizes:
         one = measure(1, batch, options)

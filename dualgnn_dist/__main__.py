@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from dualgnn_dist import compare, evaluate, explain, prepare, report, train, tune
-from dualgnn_dist.base.config import UserError, nearest, run_program
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.base.errors import UserError, nearest
 
 VERBS = {
     "prepare": (prepare.main, "raw data -> an Arrow store"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,38 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from dualgnn_dist.base import command_line
-from dualgnn_dist.base.config import UserError, run_program
-from dualgnn_dist.results import figures
-from dualgnn_dist.results.compare.comparison import Comparison, compare
-from dualgnn_dist.results.compare.text import as_json, notes, table_of
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.results.compare.comparison import compare
+from dualgnn_dist.results.compare.text import notes, table_of, write
 from dualgnn_dist.results.finished_run import read_run
 from dualgnn_dist.training.run_at_url import fetch
-from dualgnn_dist.training.run_folder import CONFIG, write_atomically
-
-
-def write(found: Comparison, folder: Path) -> None:
-    """Writes `comparison.md`, `.png` and `.json`."""
-    table, said = table_of(found), notes(found)
-    title = f"{', '.join(found.metrics)} on {found.store.path.name}"
-    labels = [row.group.label for row in found.rows]
-    measurements = [
-        figures.Measurements(
-            metric, labels, [row.metrics[metric].seeds for row in found.rows], labels.index(found.baseline)
-        )
-        for metric in found.metrics
-    ]
-    dots = "Dots are seeds, bars their means, lines one standard deviation; grey is the baseline."
-    listed = "\n".join(f"- {note}" for note in said)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "comparison.md", f"# {title}\n\n{table.markdown()}\n{listed}\n")
-        write_atomically(folder / "comparison.json", json.dumps(as_json(found, said), indent=1) + "\n")
-        picture = folder / "comparison.png"
-        figures.comparison(picture, title, table.headings, table.sections, measurements, " ".join([*said, dots]))
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}); choose another folder with --output"
-        ) from error
+from dualgnn_dist.training.run_folder import CONFIG
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,35 +6,18 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-import torch
-
 from dualgnn_dist.base import command_line
-from dualgnn_dist.base.config import UserError, run_program
-from dualgnn_dist.base.world import World
-from dualgnn_dist.evaluation.evaluate import Split, candidates_of, evaluate
-from dualgnn_dist.evaluation.inference import infer
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.launch import in_process, ray_train
-from dualgnn_dist.train import show
+from dualgnn_dist.results.metrics_table import show
 from dualgnn_dist.training import checkpoint
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.checkpoint import best_checkpoint
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_at_url import fetch
-from dualgnn_dist.training.run_checkpoints import best_checkpoint
 from dualgnn_dist.training.run_folder import CONFIG, METRICS
-from dualgnn_dist.training.state import author, make_state
-
-
-def evaluate_on_worker(config: RunConfig, world: World, split: Split) -> dict[str, dict[str, float]]:
-    """The split's metrics of the run's best checkpoint, by what was ranked. Every worker must call it."""
-    torch.set_num_threads(world.num_threads)
-    store = config.data.open()
-    state = make_state(config, store, world)
-    state.load(best_checkpoint(config.run.folder), world)
-    representations = infer(state.model, state.tables, store, world)
-    settings = config.evaluation
-    return {
-        candidates: evaluate(representations, store, split, settings.ks, settings.ndcg_convention, world, candidates)
-        for candidates in candidates_of(store, bool(state.model.modalities))
-    }
+from dualgnn_dist.training.state import author
+from dualgnn_dist.training.worker import evaluate_on_worker
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dualgnn_dist.base import command_line
-from dualgnn_dist.base.config import UserError, run_program
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.files import write_atomically
 from dualgnn_dist.results.finished_sweep import read_sweep
 from dualgnn_dist.results.report.run_page import run_page
 from dualgnn_dist.results.report.sweep_page import sweep_page
 from dualgnn_dist.results.run_files import read_files
-from dualgnn_dist.training.run_folder import write_atomically
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

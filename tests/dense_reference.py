@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from dualgnn_dist.base.batch import to_dtype
+from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
-from dualgnn_dist.sampling.loader import gather_features
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,17 @@
-"""base."""
+"""What every room stands on. It knows no other room.
+
+errors        the one error that a user is meant to read; the nearest name to a misspelt one
+config        frozen dataclasses from untrusted mappings, and back
+command_line  what the verbs share
+batch         what the steps of a mini-batch hand to one another
+sparse        sparse rows with their transpose
+table_part    what a table row consists of, and its first values
+csr           a graph's rows in memory-mapped shards, read by kernels
+raw_reads     the reads of memory by address that those kernels use
+randomness    random bits as a pure function of where they are used
+world         who am I: rank, size, device; the collectives
+process       memory, threads and numbers of this process
+files         where relative paths and copies lie, locks, files written whole
+remote        folders behind URLs
+screen        lines of progress, tables of text
+"""

@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from dualgnn_dist.base.sparse import SparseRows
+
 T = TypeVar("T")
 
 
@@ -37,32 +39,6 @@ class Sizes:
     num_users: int
     num_items: int
     modalities: Mapping[str, Modality] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SparseRows:
-    """A sparse matrix [T, S] by rows, together with its transpose, which the backward pass multiplies with.
-
-    Args:
-        offsets: int32 [T + 1].
-        sources: int32 [E], the column of each entry.
-        transposed_offsets: int32 [S + 1].
-        transposed_targets: int32 [E].
-        values: float32 [E] in row order, or None where every entry is 1.
-        transposed_values: float32 [E] in transposed order.
-    """
-
-    offsets: Tensor
-    sources: Tensor
-    transposed_offsets: Tensor
-    transposed_targets: Tensor
-    values: Tensor | None = None
-    transposed_values: Tensor | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows (targets) and columns (sources)."""
-        return len(self.offsets) - 1, len(self.transposed_offsets) - 1
 
 
 @dataclass(frozen=True)

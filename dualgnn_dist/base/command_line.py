@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+
+from dualgnn_dist.base.errors import Stopped, UserError
 
 
 def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
@@ -32,3 +35,18 @@ def add_overrides(made: argparse.ArgumentParser) -> None:
 def parse(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parses options and overrides in any order."""
     return made.parse_intermixed_args(arguments)
+
+
+def run_program(program: Callable[[], None]) -> None:
+    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
+    try:
+        program()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Stopped as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        sys.exit(stopped.exit_code)
+    except KeyboardInterrupt:
+        print("stopped by the keyboard", file=sys.stderr)
+        sys.exit(130)

@@ -7,47 +7,15 @@ exists, so that no part further up meets a setting of the wrong type or one that
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union
 
+from dualgnn_dist.base.errors import UserError, nearest
+
 T = TypeVar("T")
-
-
-class UserError(ValueError):
-    """What is wrong, where, and what to do: a message for the person who gave the input. Programs exit with code 2."""
-
-
-class Stopped(Exception):
-    """A run that was asked to end early and left a checkpoint: how to go on. `exit_code` is that of the signal."""
-
-    exit_code = 143
-
-
-def run_program(program: Callable[[], None]) -> None:
-    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
-    try:
-        program()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Stopped as stopped:
-        print(f"stopped: {stopped}", file=sys.stderr)
-        sys.exit(stopped.exit_code)
-    except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
-        sys.exit(130)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the closest known name, or the list of what is known."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are: {', '.join(known) or 'none'}"
 
 
 def build(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
@@ -170,3 +138,14 @@ def _type_name(hint: Any) -> str:
 
 def _dotted(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as `section.key` -> value."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import Say
 
 VARIABLE = "DUALGNN_CACHE"
@@ -46,3 +46,42 @@ def locked(path: Path, say: Say, waiting_for: str) -> Iterator[None]:
             say(f"waiting for another process of this node: {waiting_for}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield  # closing the file ends the lock
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file holds the old text or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+HOME = "DUALGNN_HOME"
+
+
+_RAYS_COPIES = ("runtime_resources", "working_dir_files")
+
+
+def home() -> Path:
+    """The folder of relative `data.store` and `run.output`, absolute.
+
+    `DUALGNN_HOME` where it is set. Else the working directory, unless that is the copy that Ray unpacks for a job and
+    deletes later: then `~/dualgnn_dist` of the node that the job was started on.
+    """
+    if chosen := os.environ.get(HOME):
+        return Path(chosen).expanduser().absolute()
+    return Path("~/dualgnn_dist").expanduser() if is_rays_copy(Path.cwd()) else Path.cwd()
+
+
+def is_rays_copy(folder: Path) -> bool:
+    """Whether a folder is, or lies in, a copy that Ray made of a job's working directory."""
+    return any(pair == _RAYS_COPIES for pair in zip(folder.parts, folder.parts[1:], strict=False))
+
+
+def notice() -> str | None:
+    """What a user should hear who has not said where relative paths go and whose working directory will be deleted."""
+    if os.environ.get(HOME) or not is_rays_copy(Path.cwd()):
+        return None
+    return (
+        f"this job's working directory is a copy that Ray deletes: relative data.store and run.output are taken from "
+        f"{home()}; set {HOME} in the runtime environment's env_vars for another folder, one that all nodes see"
+    )

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 import os
 import platform
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from dualgnn_dist import __version__
 
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # torch's environment variable
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the options of glibc's mallopt
@@ -30,3 +44,55 @@ def keep_freed_memory() -> bool:
     return all(
         mallopt(option, value) for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _KEPT), (_TOP_PAD, _GROWTH))
     )
+
+
+_SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
+
+
+_VERSIONS_OF = ("torch", "ray", "pyarrow", "numpy", "numba")
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """A model that collapses to zero would otherwise take twenty times as long.
+
+    It is a setting of the processor, not of torch: left on, it would change what the caller of a run in this
+    process computes afterwards.
+    """
+    already = float(torch.tensor(_SMALLEST_NORMAL) / 2) == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(already)
+
+
+def versions() -> dict[str, str]:
+    """Of this program and of what decides its numbers."""
+    found = {"dualgnn_dist": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    return {**found, **{name: version(name) for name in _VERSIONS_OF}}
+
+
+def peak_memory_bytes() -> int:
+    """The most that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+_MIN_ROWS_PER_THREAD = 2048  # below this, handing rows to another thread costs more than it saves
+
+
+@functools.cache
+def _pool(num_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_threads, thread_name_prefix="rows")
+
+
+def in_threads(kernel: Callable[..., None], num_rows: int, num_threads: int, *arguments: Any) -> None:
+    """Runs `kernel(*arguments, start, stop)` over ranges of rows; no two ranges may write the same row."""
+    num_ranges = max(1, min(num_threads, num_rows // _MIN_ROWS_PER_THREAD))
+    if num_ranges == 1:
+        return kernel(*arguments, 0, num_rows)
+    bounds = np.linspace(0, num_rows, num_ranges + 1).astype(np.int64).tolist()
+    work = [_pool(num_threads).submit(kernel, *arguments, *bound) for bound in itertools.pairwise(bounds)]
+    for future in work:
+        future.result()

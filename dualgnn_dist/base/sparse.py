@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numba import njit
-
-from dualgnn_dist.base.batch import SparseRows
+from torch import Tensor
 
 _NO_VALUES = np.empty(0, dtype=np.float32)
 
@@ -50,3 +51,41 @@ def _transpose(
             if len(values):
                 transposed_values[place] = values[edge]
     return places[: num_sources + 1], targets, transposed_values
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A sparse matrix [T, S] by rows, together with its transpose, which the backward pass multiplies with.
+
+    Args:
+        offsets: int32 [T + 1].
+        sources: int32 [E], the column of each entry.
+        transposed_offsets: int32 [S + 1].
+        transposed_targets: int32 [E].
+        values: float32 [E] in row order, or None where every entry is 1.
+        transposed_values: float32 [E] in transposed order.
+    """
+
+    offsets: Tensor
+    sources: Tensor
+    transposed_offsets: Tensor
+    transposed_targets: Tensor
+    values: Tensor | None = None
+    transposed_values: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows (targets) and columns (sources)."""
+        return len(self.offsets) - 1, len(self.transposed_offsets) - 1
+
+
+def transpose(rows: SparseRows) -> SparseRows:
+    """The transposed matrix; nothing is copied."""
+    return SparseRows(
+        rows.transposed_offsets,
+        rows.transposed_targets,
+        rows.offsets,
+        rows.sources,
+        rows.transposed_values,
+        rows.values,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.config import UserError, nearest
+from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.randomness import MODALITIES, Word, draw, key, unit
 
 

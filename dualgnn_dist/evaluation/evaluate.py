@@ -11,7 +11,7 @@ import torch
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import metrics
-from dualgnn_dist.evaluation.inference import Representations
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.evaluation.top_k import top_k
 
 BLOCK = 16_384  # users ranked at a time: bounds the memory for lists and metrics

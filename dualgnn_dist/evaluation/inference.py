@@ -11,42 +11,24 @@ Legend: U, I users and items; n this worker's users; X propagated width; d width
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dualgnn_dist.base.batch import SparseRows, to_device
-from dualgnn_dist.base.sparse import sparse_rows
+from dualgnn_dist.base.batch import to_device
+from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
 from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.embeddings.routing import Route
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.models import Nodes, Recommender
-from dualgnn_dist.models.neighbor_sum import neighbor_sum, transpose
-from dualgnn_dist.sampling.co_users import sample_co_users
-from dualgnn_dist.sampling.loader import gather_features
+from dualgnn_dist.models.co_users import exact_co_users
+from dualgnn_dist.models.neighbor_sum import neighbor_sum
 
 BLOCK = 16_384  # rows of users or items worked on at a time: bounds the memory beside the layers themselves
-
-
-@dataclass(frozen=True)
-class Representations:
-    """What ranking needs.
-
-    Args:
-        user_rows: int64 [n], this worker's users: those with `row % size == rank`, ascending.
-        users: float32 [n, d].
-        items: float32 [I, d], the same on every worker.
-        modality_weights: float32 [n, M], how this worker's users weigh the modalities; None where a model has no such
-            weights. Ranking does not need it, people look at it.
-    """
-
-    user_rows: Tensor
-    users: Tensor
-    items: Tensor
-    modality_weights: Tensor | None = None
 
 
 @torch.no_grad()
@@ -134,15 +116,15 @@ class _Inference:
         """`h(u)` [n, d] of this worker's users, over all K co-users with their exact weights."""
         if self._model.co_users is None:
             return torch.zeros_like(users)
-        settings, graph = self._model.co_users, self._store.user_cooccurrence
+        co_users, graph = self._model.co_users, self._store.user_cooccurrence
         blocks = []
         for block in self._blocks_of_all_workers():
             own = self._own_users[block].numpy().astype(np.int32)
-            rows = sample_co_users(graph, own, settings.max_neighbors, settings.weighting, -1, 0)
-            co_users, positions = np.unique(rows.neighbors, return_inverse=True)
-            route = Route(torch.from_numpy(co_users.astype(np.int64)).to(users.device), self._world)
+            rows = exact_co_users(graph, own, co_users)
+            neighbors, positions = np.unique(rows.neighbors, return_inverse=True)
+            route = Route(torch.from_numpy(neighbors.astype(np.int64)).to(users.device), self._world)
             vectors = route.answer(users[route.asked])
-            edges = sparse_rows(rows.offsets, positions.astype(np.int32), len(co_users), rows.weights)
+            edges = sparse_rows(rows.offsets, positions.astype(np.int32), len(neighbors), rows.weights)
             blocks.append(neighbor_sum(to_device(edges, self._world.device), vectors))
         return torch.cat(blocks)
 

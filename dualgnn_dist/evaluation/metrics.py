@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 
 NdcgConvention = Literal["standard", "dualgnn"]
 NAMES = ("precision", "recall", "ndcg", "hitrate", "map", "mrr")

@@ -1,13 +1,27 @@
-"""Representations as Arrow files: one row a user or item, its raw id beside its row index, perhaps more columns."""
+"""What ranking needs of a model, and the Arrow files it is kept in: a row a user or item, beside it its raw id."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import torch
+from torch import Tensor
+
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+
+ITEMS_FILE = "items.arrow"
+WEIGHT_PREFIX = "weight_"  # of the columns that hold how users weigh the modalities
+
+
+def users_file(rank: int, num_workers: int) -> str:
+    """The name of the file in which one worker's users lie."""
+    return f"users-{rank:05d}-of-{num_workers:05d}.arrow"
 
 
 class Exported(NamedTuple):
@@ -51,3 +65,37 @@ def read(path: Path) -> Exported:
     vectors = vector.values.to_numpy(zero_copy_only=True).reshape(len(vector), vector.type.list_size)
     columns = {name: batch[name].to_numpy() for name in batch.schema.names if name not in ("row", "id", "vector")}
     return Exported(batch["row"].to_numpy(), batch["id"], vectors, columns)
+
+
+@dataclass(frozen=True)
+class Representations:
+    """What ranking needs.
+
+    Args:
+        user_rows: int64 [n], this worker's users: those with `row % size == rank`, ascending.
+        users: float32 [n, d].
+        items: float32 [I, d], the same on every worker.
+        modality_weights: float32 [n, M], how this worker's users weigh the modalities; None where a model has no such
+            weights. Ranking does not need it, people look at it.
+    """
+
+    user_rows: Tensor
+    users: Tensor
+    items: Tensor
+    modality_weights: Tensor | None = None
+
+
+def export(
+    folder: Path, representations: Representations, modalities: tuple[str, ...], store: Store, world: World
+) -> None:
+    """Every worker writes its users with their weights of the modalities, rank 0 the items."""
+    rows = representations.user_rows.numpy()
+    columns = {}
+    if representations.modality_weights is not None:
+        weights = representations.modality_weights.cpu().numpy()
+        columns = {f"{WEIGHT_PREFIX}{modality}": weights[:, m] for m, modality in enumerate(modalities)}
+    vectors = representations.users.cpu().numpy()
+    write(folder / users_file(world.rank, world.size), rows, store.ids("users", rows), vectors, columns)
+    if world.is_main:
+        rows = torch.arange(len(representations.items)).numpy()
+        write(folder / ITEMS_FILE, rows, store.ids("items", rows), representations.items.cpu().numpy())

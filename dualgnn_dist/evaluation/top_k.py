@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 
 _CHUNK = 64  # scores that the filter compares at once
 # What truncating a factor to TF32 or bfloat16 loses of it, by torch.get_float32_matmul_precision().

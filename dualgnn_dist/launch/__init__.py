@@ -1,1 +1,9 @@
-"""How workers come to be: in this process, or under Ray. No other part knows Ray."""
+"""Where workers come from. Nothing else knows Ray or Optuna.
+
+run          a run from its config to its metrics
+in_process   one worker, this process
+ray_train    workers under Ray Train
+ray_metrics  their readings as Ray metrics
+ray_blocks   blocks of `prepare` as tasks of a cluster
+ray_tune     sweeps
+"""

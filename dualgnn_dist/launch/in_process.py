@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.stop import on_signals

@@ -17,7 +17,7 @@ import ray.train.torch
 from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from dualgnn_dist.base.config import Stopped, UserError
+from dualgnn_dist.base.errors import Stopped, UserError
 from dualgnn_dist.base.process import HUGE_PAGES
 from dualgnn_dist.base.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.screen import say

@@ -12,17 +12,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from dualgnn_dist.base.batch import Batch, Feature, Neighborhood, Sizes, SparseRows
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.batch import Batch, Feature, Neighborhood, Sizes
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.sparse import SparseRows
 from dualgnn_dist.base.table_part import TablePart
+from dualgnn_dist.models.co_users import CoUsers
 from dualgnn_dist.models.neighbor_sum import neighbor_sum_and_first, weighted
 from dualgnn_dist.models.split_rows import split_rows
 
-Weighting = Literal["softmax", "mean", "count"]
 Rows = Mapping[str, Tensor]
 
 
@@ -45,14 +46,6 @@ class ModelConfig:
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name}={value} must not be negative")
-
-
-@dataclass(frozen=True)
-class CoUsers:
-    """How a model reads the user co-occurrence graph: of how many neighbours at the most, and how it weighs them."""
-
-    max_neighbors: int
-    weighting: Weighting
 
 
 @dataclass(frozen=True)

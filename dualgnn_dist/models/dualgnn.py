@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from dualgnn_dist.base.batch import Feature, Sizes
 from dualgnn_dist.base.table_part import TablePart, softmax_of_xavier_normal, xavier_normal
-from dualgnn_dist.models.contract import CoUsers, ModelConfig, Picked, Recommender, Rows, Weighting
+from dualgnn_dist.models.co_users import CoUsers, Weighting
+from dualgnn_dist.models.content import ItemTower
+from dualgnn_dist.models.contract import ModelConfig, Picked, Recommender, Rows
 from dualgnn_dist.models.losses import bpr_of, mean_square, to_base_2
-from dualgnn_dist.models.neighbor_sum import ItemTower
 from dualgnn_dist.models.unit_vectors import unit_vectors
 
 Fusion = Literal["weighted_sum", "mean", "max", "concat_mlp"]

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from dualgnn_dist.base.batch import Feature, Modality, Sizes
 from dualgnn_dist.base.table_part import TablePart, xavier_normal
+from dualgnn_dist.models.content import Content
 from dualgnn_dist.models.contract import ModelConfig, Nodes, Picked, Recommender, Rows
 from dualgnn_dist.models.losses import bpr_of, squared_norm
-from dualgnn_dist.models.neighbor_sum import Content
 from dualgnn_dist.models.unit_vectors import unit_vectors
 
 

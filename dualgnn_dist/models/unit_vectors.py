@@ -10,7 +10,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from dualgnn_dist.base.threads import in_threads
+from dualgnn_dist.base.process import in_threads
 
 _EPSILON = 1e-12  # the shortest norm that is divided by, as in torch.nn.functional.normalize
 

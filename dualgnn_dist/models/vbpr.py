@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from dualgnn_dist.base.batch import Feature, Sizes
 from dualgnn_dist.base.table_part import TablePart, xavier_normal
+from dualgnn_dist.models.content import Content, two_layer_map
 from dualgnn_dist.models.contract import ModelConfig, Picked, Recommender, Rows
 from dualgnn_dist.models.losses import bpr_of, squared_norm, weight_norm
-from dualgnn_dist.models.neighbor_sum import Content, two_layer_map
 
 
 @dataclass(frozen=True, kw_only=True)

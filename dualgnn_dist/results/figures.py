@@ -195,35 +195,6 @@ def _title(figure: Figure, title: str) -> None:
     figure.text(_MARGIN / width, 1 - 0.3 / height, title, va="center", fontsize=12.5, fontweight="bold", color=_INK)
 
 
-def trade_off(path: Path, points: Sequence[tuple[float, float, str]], across: str, up: str) -> None:
-    """Draws (cost, quality, name) points and the line of those that none beats in both, into a PNG file."""
-    figure = Figure(figsize=(8, 4.5), facecolor="white", layout="constrained")
-    axes = figure.add_subplot()
-    best = undominated(points)
-    axes.plot([cost for cost, *_ in best], [quality for _, quality, _ in best], color=_COLOURS[1], zorder=1)
-    for place, (cost, quality, name) in enumerate(points):
-        is_best = points[place] in best
-        axes.scatter(cost, quality, color=_COLOURS[1] if is_best else _COLOURS[0], s=22, zorder=2)
-        if is_best:
-            axes.annotate(name, (cost, quality), xytext=(4, 4), textcoords="offset points", fontsize=_FONT, color=_INK)
-    axes.set_xlabel(across, fontsize=_FONT, color=_INK)
-    axes.set_ylabel(up, fontsize=_FONT, color=_INK)
-    axes.grid(color=_RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    _save(figure, path)
-
-
-def undominated(points: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """Those for which no cheaper one is as good, cheapest first."""
-    kept: list[tuple[float, float, str]] = []
-    for point in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not kept or point[1] > kept[-1][1]:
-            kept.append(point)
-    return kept
-
-
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """At a place in inches from the bottom left."""
     across, up = figure.get_size_inches()

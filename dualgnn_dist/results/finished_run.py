@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from dualgnn_dist.base.config import UserError, convert
+from dualgnn_dist.base.config import convert
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import CONFIG, METRICS, REPRESENTATIONS
 
 Metrics = Mapping[str, float]
@@ -108,9 +110,9 @@ def read_learned(run: FinishedRun, store: Store) -> Learned:
     if not folder.is_dir():
         raise UserError(f"{run.folder} has no folder {REPRESENTATIONS}; finish the run again with `train --resume`")
     # A run that was finished twice, on other numbers of workers, has the files of both.
-    names = [f"users-{rank:05d}-of-{run.num_workers:05d}.arrow" for rank in range(run.num_workers)]
+    names = [representations.users_file(rank, run.num_workers) for rank in range(run.num_workers)]
     parts = [_read_file(folder / name) for name in names]
-    items = _read_file(folder / "items.arrow")
+    items = _read_file(folder / representations.ITEMS_FILE)
     rows = np.concatenate([part.rows for part in parts])
     whole = np.array_equal(np.sort(rows), np.arange(sizes.num_users)) and len(items.rows) == sizes.num_items
     same_width = len({part.vectors.shape[1] for part in [*parts, items]}) == 1

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dualgnn_dist.base.config import UserError, convert
-from dualgnn_dist.training.config import read_yaml
-from dualgnn_dist.training.sections import TrainConfig
+from dualgnn_dist.base.config import convert
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.training.config import TrainConfig
+from dualgnn_dist.training.load import read_yaml
 from dualgnn_dist.training.sweep.folder import BEST, SWEEP, TRIALS, WINNER, Trial
 
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -9,9 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dualgnn_dist.base.config import UserError, build, convert
+from dualgnn_dist.base.config import build, convert
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.results.finished_run import FinishedRun, read_run
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import CONFIG, HISTORY, METRICS
 
 Record = Mapping[str, float]

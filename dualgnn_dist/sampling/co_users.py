@@ -9,33 +9,14 @@ variance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains
 from dualgnn_dist.base.randomness import CO_USERS, mix, unit
+from dualgnn_dist.base.sparse import SparseRows, sparse_rows
+from dualgnn_dist.models.co_users import WEIGHTINGS, CoUserRows, Weighting, heaviest, weigh
 from dualgnn_dist.sampling.draws.independent import NOTHING_EXCLUDED, Excluded
-
-Weighting = Literal["softmax", "mean", "count"]
-_WEIGHTINGS = {"softmax": 0, "mean": 1, "count": 2}
-
-
-@dataclass(frozen=True)
-class CoUserRows:
-    """Of user k the co-users `neighbors[offsets[k]:offsets[k + 1]]`.
-
-    Args:
-        offsets: int32 [n + 1].
-        neighbors: int32 [E], row indices into the store; a co-user may be drawn twice.
-        weights: float32 [E], s(u, v) or its unbiased estimate.
-    """
-
-    offsets: np.ndarray
-    neighbors: np.ndarray
-    weights: np.ndarray
 
 
 def sample_co_users(
@@ -57,7 +38,7 @@ def sample_co_users(
         user_item: needed where items are excluded.
         excluded: training items of the first users that are taken as unknown: they do not count as shared.
     """
-    neighbors, counts, lengths = _heaviest(cooccurrence.handle, users, max_neighbors)
+    neighbors, counts, lengths = heaviest(cooccurrence.handle, users, max_neighbors)
     if len(excluded.ids):
         assert user_item is not None
         _uncount(user_item.handle, excluded, neighbors, counts, lengths)
@@ -66,23 +47,8 @@ def sample_co_users(
     chosen = np.empty(offsets[-1], dtype=np.int32)
     weights = np.empty(offsets[-1], dtype=np.float32)
     co_user_key = np.uint64(mix(np.uint64(key), CO_USERS))
-    _sample(users, neighbors, counts, lengths, _WEIGHTINGS[weighting], co_user_key, offsets, chosen, weights)
+    _sample(users, neighbors, counts, lengths, WEIGHTINGS[weighting], co_user_key, offsets, chosen, weights)
     return CoUserRows(offsets, chosen, weights)
-
-
-@njit(nogil=True, cache=True)
-def _heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """int32 [n, K] neighbours and counts in the stored order, and how many there are of each user."""
-    neighbors = np.empty((len(users), max_neighbors), dtype=np.int32)
-    counts = np.empty((len(users), max_neighbors), dtype=np.int32)
-    lengths = np.empty(len(users), dtype=np.int32)
-    for k in range(len(users)):
-        shard, start, length = row_span(csr, users[k])
-        lengths[k] = min(length, max_neighbors)
-        for position in range(lengths[k]):
-            neighbors[k, position] = load_int32(csr.neighbors[shard], start + position)
-            counts[k, position] = load_int32(csr.counts[shard], start + position)
-    return neighbors, counts, lengths
 
 
 @njit(nogil=True, cache=True)
@@ -124,7 +90,7 @@ def _sample(
         length, out = lengths[k], offsets[k]
         num_kept = offsets[k + 1] - out
         num_heaviest = length if num_kept == length else (num_kept + 1) // 2
-        _weigh(counts[k, :length], weighting, exact)
+        weigh(counts[k, :length], weighting, exact)
         chosen[out : out + num_heaviest] = neighbors[k, :num_heaviest]
         weights[out : out + num_heaviest] = exact[:num_heaviest]
         if num_heaviest < num_kept:
@@ -134,22 +100,6 @@ def _sample(
             for position in range(out + num_heaviest, out + num_kept):
                 chosen[position] = neighbors[k, num_heaviest + chosen[position]]
                 weights[position] = share
-
-
-@njit(nogil=True, cache=True)
-def _weigh(counts: np.ndarray, weighting: int, weights: np.ndarray) -> None:
-    """Fills weights[:len(counts)] with s(u, v), which sum to 1. The first count is the largest: exp cannot overflow."""
-    total = 0.0
-    for position in range(len(counts)):
-        if weighting == 0:
-            weights[position] = np.exp(np.float64(counts[position] - counts[0]))
-        elif weighting == 1:
-            weights[position] = 1.0
-        else:
-            weights[position] = counts[position]
-        total += weights[position]
-    for position in range(len(counts)):
-        weights[position] /= total
 
 
 @njit(nogil=True, cache=True)
@@ -163,3 +113,9 @@ def _draw_tail(tail: np.ndarray, share: float, key: int, positions: np.ndarray) 
             position += 1
             cumulative += tail[position]
         positions[drawn] = position
+
+
+def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:
+    by_id = np.argsort(seed_users)
+    positions = by_id[np.searchsorted(seed_users, rows.neighbors, sorter=by_id)].astype(np.int32)
+    return sparse_rows(rows.offsets, positions, len(seed_users), rows.weights)

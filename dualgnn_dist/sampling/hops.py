@@ -20,12 +20,10 @@ from dualgnn_dist.base.batch import Hop, Subgraph
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.randomness import Word, mix
 from dualgnn_dist.base.sparse import sparse_rows
+from dualgnn_dist.sampling.config import Backend, Draws
 from dualgnn_dist.sampling.draws import pyg_lib
 from dualgnn_dist.sampling.draws.independent import ALL, NOTHING_EXCLUDED, Drawn, Excluded, NumbaDraw
 from dualgnn_dist.sampling.draws.shared import SharedDraw
-
-Backend = Literal["auto", "numba", "pyg_lib"]
-Draws = Literal["independent", "shared"]
 
 
 class Draw(Protocol):

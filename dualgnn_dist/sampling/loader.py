@@ -8,72 +8,27 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import torch
 
-from dualgnn_dist.base.batch import Batch, Feature, Neighborhood, SparseRows, pin
+from dualgnn_dist.base.batch import Batch, Neighborhood, pin
 from dualgnn_dist.base.randomness import HOPS, key
-from dualgnn_dist.base.sparse import sparse_rows
 from dualgnn_dist.base.world import World
-from dualgnn_dist.data.store.columns import DenseColumn, FeatureColumn
+from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
+from dualgnn_dist.models.co_users import CoUserRows
 from dualgnn_dist.sampling import order
-from dualgnn_dist.sampling.co_users import CoUserRows, sample_co_users
+from dualgnn_dist.sampling.co_users import _co_user_matrix, sample_co_users
+from dualgnn_dist.sampling.config import SamplerConfig
 from dualgnn_dist.sampling.draws.independent import ALL, NOTHING_EXCLUDED, Excluded
-from dualgnn_dist.sampling.hops import Backend, Draws, NeighborSampler, Seeds, parse_fanouts
-from dualgnn_dist.sampling.negatives import NegativeSampler, popularity_weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplerConfig:
-    """How mini-batches are made.
-
-    Args:
-        batch_size: interactions of a step over ALL workers; the training does not depend on their number.
-        fanouts: neighbours drawn at hop 1, 2, ..; the last repeats where a model has more hops. `all` is exact.
-        co_users: co-users drawn for each user of a batch, or `all` that the model reads.
-        co_user_fanout: drawn at hop 1 of a co-user that is not itself a user of the batch; null: as of other users.
-        draws: `shared`: nodes with neighbours in common choose the same ones, so that a batch reaches fewer nodes.
-        backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
-        threads: that make batches ahead, for each worker.
-        prefetch: batches made or waiting ahead, for each worker; at least one a thread.
-        negatives: `uniform`, or `popularity`: in proportion to degree ^ `negative_alpha`.
-        num_negatives: of each interaction; its loss is the mean over them.
-        exclude_positives: whether a batch's own positive edges are left out of its sampled graphs: no propagation along
-            them, and their items do not count as shared with co-users.
-    """
-
-    batch_size: int = 2048
-    fanouts: tuple[int, ...] | Literal["all"] = (10, 5)
-    co_users: int | Literal["all"] = 4
-    co_user_fanout: int | None = None
-    draws: Draws = "independent"
-    backend: Backend = "auto"
-    threads: int = 1
-    prefetch: int = 2
-    negatives: Literal["uniform", "popularity"] = "uniform"
-    negative_alpha: float = 0.75
-    num_negatives: int = 1
-    exclude_positives: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.batch_size, self.threads, self.prefetch, self.num_negatives) < 1:
-            raise ValueError("batch_size, threads, prefetch and num_negatives must be at least 1")
-        if self.fanouts != "all" and (not self.fanouts or min(self.fanouts) < 1):
-            raise ValueError(f"fanouts must be numbers of at least 1, or 'all', not {self.fanouts!r}")
-        if self.co_users != "all" and self.co_users < 1:
-            raise ValueError("co_users must be at least 1, or 'all'; model.max_co_users=0 leaves co-users out")
-        if self.co_user_fanout is not None and self.co_user_fanout < 1:
-            raise ValueError("co_user_fanout must be at least 1, or null: as other users")
-        if self.draws == "shared" and self.backend == "pyg_lib":
-            raise ValueError("draws=shared needs backend=numba: pyg-lib draws for every node apart")
+from dualgnn_dist.sampling.hops import NeighborSampler, Seeds, parse_fanouts
+from dualgnn_dist.sampling.negatives import _negative_sampler
 
 
 @dataclass
@@ -235,36 +190,6 @@ class Loader:
             self._store.user_item,
             excluded,
         )
-
-
-def gather_features(
-    columns: Mapping[str, FeatureColumn], items: np.ndarray, as_bfloat16: bool = False
-) -> dict[str, Feature]:
-    """Step 5: the contents of int32 `items` [i], by modality."""
-    return {name: _gather(column, items, as_bfloat16) for name, column in columns.items()}
-
-
-def _gather(column: FeatureColumn, items: np.ndarray, as_bfloat16: bool) -> Feature:
-    if isinstance(column, DenseColumn):
-        gathered, present = column.gather(items, as_bfloat16)
-        values = torch.from_numpy(gathered)
-        return Feature(torch.from_numpy(present), values=values.view(torch.bfloat16) if as_bfloat16 else values)
-    offsets, tokens, present = column.gather(items)
-    return Feature(torch.from_numpy(present), offsets=torch.from_numpy(offsets), tokens=torch.from_numpy(tokens).long())
-
-
-def _negative_sampler(store: Store, config: SamplerConfig) -> NegativeSampler:
-    alpha = config.negative_alpha if config.negatives == "popularity" else 0.0
-    # Items that were held out whole are not there yet when the model is trained, not even as negatives.
-    is_uniform = alpha == 0.0 and not store.manifest.holds_out_items
-    weights = None if is_uniform else popularity_weights(store.item_user.degrees(), alpha)
-    return NegativeSampler(store.user_item, store.manifest.num_items, weights)
-
-
-def _co_user_matrix(rows: CoUserRows, seed_users: np.ndarray) -> SparseRows:
-    by_id = np.argsort(seed_users)
-    positions = by_id[np.searchsorted(seed_users, rows.neighbors, sorter=by_id)].astype(np.int32)
-    return sparse_rows(rows.offsets, positions, len(seed_users), rows.weights)
 
 
 def _edges_by_row(positions: np.ndarray, neighbors: np.ndarray) -> Excluded:

@@ -12,8 +12,11 @@ import numpy as np
 from numba import njit
 
 from dualgnn_dist.base import randomness
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains, load_int32, row_span
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains, row_span
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.raw_reads import load_int32
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.sampling.config import SamplerConfig
 
 _MAX_REJECTIONS = 64
 
@@ -187,3 +190,11 @@ def _select_weighted(user_item: CSRHandle, user: int, bits: np.uint64, weights: 
             if passed > point:
                 break
     return last
+
+
+def _negative_sampler(store: Store, config: SamplerConfig) -> NegativeSampler:
+    alpha = config.negative_alpha if config.negatives == "popularity" else 0.0
+    # Items that were held out whole are not there yet when the model is trained, not even as negatives.
+    is_uniform = alpha == 0.0 and not store.manifest.holds_out_items
+    weights = None if is_uniform else popularity_weights(store.item_user.degrees(), alpha)
+    return NegativeSampler(store.user_item, store.manifest.num_items, weights)

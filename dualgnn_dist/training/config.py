@@ -6,32 +6,22 @@ model's name alone decides.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from dualgnn_dist.base.config import UserError, build, nearest, plain
-from dualgnn_dist.base.home import home
+from dualgnn_dist.base.config import plain
+from dualgnn_dist.base.files import home, working_folder
 from dualgnn_dist.base.remote import is_url
+from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
-from dualgnn_dist.evaluation.metrics import metric_keys
-from dualgnn_dist.models import MODELS
-from dualgnn_dist.sampling.loader import SamplerConfig
-from dualgnn_dist.training.sections import (
-    CheckpointConfig,
-    DataConfig,
-    EvaluationConfig,
-    OptimizerConfig,
-    ResourcesConfig,
-    RunSection,
-    TablesConfig,
-    TrainConfig,
-)
+from dualgnn_dist.embeddings.config import OptimizerConfig, TablesConfig
+from dualgnn_dist.evaluation.config import EvaluationConfig
+from dualgnn_dist.sampling.config import SamplerConfig
+from dualgnn_dist.training.trackers import TrackerName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,161 +67,94 @@ def _absolute(path: str) -> str:
     return path if is_url(path) else str(home() / path)
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The run that a YAML file and `section.key=value` overrides describe.
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long to train, and on what to stop.
 
-    Raises:
-        UserError: the file is missing or no YAML; a key is unknown, missing or of the wrong type.
+    Args:
+        epochs: at the most.
+        eval_every: epochs between validation rankings.
+        patience: validation rankings without a better `metric` after which training stops; null never stops early.
+        metric: on the validation split, e.g. `recall@20`: higher is better.
+        precision: of the dense weights' forward pass; `bfloat16` is autocast.
     """
-    return from_values(read_values(path, overrides), Path(path).stem)
+
+    epochs: int = 100
+    eval_every: int = 5
+    patience: int | None = 4
+    metric: str = "recall@20"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.eval_every) < 1 or (self.patience is not None and self.patience < 1):
+            raise ValueError("epochs, eval_every and patience must be at least 1")
 
 
-def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
-    """The run of the sections that `read_values` gives, named after `stem`, model and seed if it has no name.
+@dataclass(frozen=True, kw_only=True)
+class ResourcesConfig:
+    """Workers and what each of them gets.
 
-    Raises:
-        UserError: a key is unknown, missing or of the wrong type.
+    Args:
+        num_workers: Ray Train workers; [least, most] is elastic; 0 trains in this process without Ray.
+        use_gpu: one GPU a worker.
+        cpus_per_worker: CPUs that Ray sets aside, and threads of a worker's own kernels.
+        max_failures: worker failures after which the run goes on from the last checkpoint; -1 without limit.
     """
-    values = dict(sections)
-    name = values["model"]["name"]
-    _check_sections(values)
-    run = values.get("run") or {}
-    if isinstance(run, Mapping) and run.get("name") is None:  # another model or seed alone is a run of its own
-        run = {**run, "name": f"{stem}_{name}_s{run.get('seed', RunSection.seed)}"}
-    values["run"] = run
-    model = {key: value for key, value in values.pop("model").items() if key != "name"}
-    built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
-    for section, cls in _SECTIONS.items():
-        if section != "prepare" or values.get("prepare") is not None:
-            built[section] = build(cls, values.get(section), section)
-    optimizer = built["optimizer"]
-    if optimizer.learning_rate is None:
-        built["optimizer"] = dataclasses.replace(optimizer, learning_rate=MODELS[name].learning_rate)
-    _check_metric(built["train"].metric, built["evaluation"].ks)
-    return RunConfig(**built)
+
+    num_workers: int | tuple[int, int] = 2
+    use_gpu: bool = False
+    cpus_per_worker: int = 1
+    max_failures: int = 2
+
+    def __post_init__(self) -> None:
+        workers = (self.num_workers,) if isinstance(self.num_workers, int) else self.num_workers
+        if min(workers) < (0 if len(workers) == 1 else 1) or list(workers) != sorted(workers):
+            raise ValueError("num_workers must be 0 or more, or [least, most] with 1 <= least <= most")
+        if self.cpus_per_worker < 1:
+            raise ValueError("cpus_per_worker must be at least 1")
 
 
-def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The sections as mappings, before they are checked: the file, then what it says for the model, then the overrides.
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """What survives a crash, beside the best state, which is always kept.
 
-    The file's `for_model` maps a model's name to values that go with that model; settings in its `model` section belong
-    to the model it names. So another `model.name` alone leaves nothing behind that was meant for the first.
+    Args:
+        every_steps: also saves within an epoch, after so many steps; null saves at each validation only.
     """
-    return with_overrides(read_yaml(path), overrides)
+
+    every_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.every_steps is not None and self.every_steps < 1:
+            raise ValueError("every_steps must be at least 1, or null")
 
 
-def with_overrides(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """What `read_values` makes of a file's sections; they are left as they are."""
-    values = copy.deepcopy(dict(sections))
-    changes = [_parse_override(override) for override in overrides]
-    by_model = _by_model(values.pop("for_model", None))
-    model = values.setdefault("model", {})
-    if not isinstance(model, dict):
-        raise UserError(f"config section 'model' must be a mapping with a name, not {model!r}")
-    name = next((value for keys, value in reversed(changes) if keys == ["model", "name"]), model.get("name"))
-    for known in [name, *by_model]:
-        if not isinstance(known, str) or known not in MODELS:
-            raise UserError(f"unknown model {known!r}{nearest(str(known), MODELS)}")
-    if model.get("name") != name:
-        values["model"] = {"name": name}
-    for dotted, value in by_model.get(name, {}).items():
-        _set(values, dotted.split("."), value)
-    for keys, value in changes:
-        _set(values, keys, value)
-    return values
+@dataclass(frozen=True, kw_only=True)
+class RunSection:
+    """The run's name, its place and its seed.
 
-
-def _by_model(section: Any) -> dict[Any, dict[str, Any]]:
-    if section is not None and not isinstance(section, Mapping):
-        raise UserError(f"for_model must be a mapping of model names to values, not {section!r}")
-    by_model = {name: {} if values is None else values for name, values in (section or {}).items()}
-    for name, values in by_model.items():
-        if not isinstance(values, Mapping):
-            raise UserError(f"for_model.{name} must be a mapping of section.key to values, not {values!r}")
-        if "model.name" in values or not all(isinstance(dotted, str) for dotted in values):
-            raise UserError(f"for_model.{name} must map section.key to values, and cannot change model.name")
-    return by_model
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The sections of a file as they stand there.
-
-    Raises:
-        UserError: the file is missing or holds something else.
+    Args:
+        name: a new folder under `output`; left out, the config's file name, the model and the seed make it.
+        output: a folder that every node sees, or a URL: then each node works in its cache, and `mirror` keeps the run
+            at the URL.
+        seed: of first values, order, negatives and neighbours.
+        trackers: where the run is written down beside its folder and TensorBoard: `mlflow`, `wandb`.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text())
-    except FileNotFoundError:
-        found = ", ".join(sorted(str(other) for other in Path(path).parent.glob("*.yaml"))) or "none"
-        raise UserError(f"no config file {str(path)!r}; YAML files in that folder: {found}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"config file {str(path)!r} cannot be read as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(
-            f"config file {str(path)!r} must hold sections (data:, model:, ..), not {type(values).__name__}"
-        )
-    return values
 
+    name: str
+    output: str = "runs"
+    seed: int = 1
+    trackers: tuple[TrackerName, ...] = ()
 
-def _parse_override(override: str) -> tuple[list[str], Any]:
-    dotted, equals, text = override.partition("=")
-    if not equals or "." not in dotted:
-        raise UserError(f"override {override!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
-    try:
-        return dotted.split("."), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"the value of override {override!r} cannot be read: {error}") from error
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"name {self.name!r} must be a plain folder name")
+        if self.seed < 0:
+            raise ValueError("seed must not be negative")
+        if self.seed >= 1 << 63:
+            raise ValueError(f"seed={self.seed} must be below 2^63")
 
-
-def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    for position, key in enumerate(keys[:-1]):
-        if not isinstance(values.get(key), Mapping):
-            if values.get(key) is not None:
-                raise UserError(
-                    f"{'.'.join(keys[: position + 1])} is a value, not a section, so it has no {keys[-1]!r}"
-                )
-            values[key] = {}
-        values = values[key]
-    values[keys[-1]] = value
-
-
-def _check_sections(names: Iterable[str]) -> None:
-    known = [field.name for field in dataclasses.fields(RunConfig)]
-    for name in names:
-        if name not in known:
-            raise UserError(f"unknown config section {name!r}{nearest(name, known)}")
-
-
-def _check_metric(metric: str, ks: Sequence[int]) -> None:
-    known = metric_keys(tuple(ks))
-    if metric not in known:
-        raise UserError(f"train.metric={metric!r} is not among the metrics{nearest(metric, known)}")
-
-
-_SECTIONS: dict[str, type[Any]] = {
-    "data": DataConfig,
-    "sampler": SamplerConfig,
-    "tables": TablesConfig,
-    "optimizer": OptimizerConfig,
-    "train": TrainConfig,
-    "evaluation": EvaluationConfig,
-    "resources": ResourcesConfig,
-    "checkpoint": CheckpointConfig,
-    "run": RunSection,
-    "prepare": PrepareConfig,
-}
-
-
-def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tuple[PrepareConfig, str | None]:
-    """The `prepare` section alone, with or without a file, and where the file wants the store.
-
-    Raises:
-        UserError: there is nothing to prepare, or what `build` refuses.
-    """
-    values: dict[str, Any] = read_yaml(path) if path is not None else {}
-    for override in overrides:
-        _set(values, *_parse_override(override))
-    _check_sections(values.keys() - {"for_model"})
-    if not values.get("prepare"):
-        raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
-    return build(PrepareConfig, values["prepare"], "prepare"), (values.get("data") or {}).get("store")
+    @property
+    def folder(self) -> Path:
+        """Where everything of the run goes; on this node, if it is kept at a URL."""
+        return working_folder(self.output, self.name) if is_url(self.output) else Path(self.output) / self.name

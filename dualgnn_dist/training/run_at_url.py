@@ -12,14 +12,15 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.files import locked, working_folder
 from dualgnn_dist.base.remote import RemoteFolder, in_parallel, is_url, join
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.world import World
+from dualgnn_dist.evaluation.representations import ITEMS_FILE, users_file
 from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.config import RunSection
 from dualgnn_dist.training.run_folder import CHECKPOINTS, CONFIG, HISTORY, METRICS, REPRESENTATIONS
-from dualgnn_dist.training.sections import RunSection
 
 _BOARD = "tensorboard"
 
@@ -132,7 +133,7 @@ class Mirror:
         """Sends up what a finished run found out, `metrics.json` last; collective."""
         if self._remote is None:
             return
-        mine = [f"users-{world.rank:05d}-of-{world.size:05d}.arrow", *(["items.arrow"] if world.is_main else [])]
+        mine = [users_file(world.rank, world.size), *([ITEMS_FILE] if world.is_main else [])]
         for name in mine:
             self._upload(self.folder / REPRESENTATIONS / name, f"{REPRESENTATIONS}/{name}")
         world.barrier()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,10 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.training.telemetry import Listener, Reading, flat, metric_of
+from dualgnn_dist.base.config import flat
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.training.telemetry import Listener, Reading, metric_of
 
 CONFIG, HISTORY, METRICS, CHECKPOINTS = "config.yaml", "history.jsonl", "metrics.json", "checkpoints"
 REPRESENTATIONS = "representations"
@@ -163,10 +164,3 @@ def _refuse_another_run(path: Path, before: Mapping[str, Any], now: Mapping[str,
                 f"the run {path} was started with {dotted}={was!r}, the config says {is_now!r}; resume it as it was, "
                 "or start another run with run.name=..."
             )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """The file holds the old text or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)

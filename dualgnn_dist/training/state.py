@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dualgnn_dist.base.batch import Modality, Sizes
-from dualgnn_dist.base.config import UserError, nearest
+from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.table_part import TablePart
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store

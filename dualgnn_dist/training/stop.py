@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from dualgnn_dist.base.config import Stopped
+from dualgnn_dist.base.errors import Stopped
 from dualgnn_dist.base.world import World
 
 STOP = "stop"

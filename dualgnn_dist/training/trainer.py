@@ -19,18 +19,19 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dualgnn_dist.base.batch import Batch, to_device
-from dualgnn_dist.base.config import Stopped, UserError
+from dualgnn_dist.base.errors import Stopped, UserError
 from dualgnn_dist.base.screen import Say, StepProgress, nothing, say
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.evaluate import Candidates, Split, candidates_of, evaluate
-from dualgnn_dist.evaluation.inference import Representations, infer
+from dualgnn_dist.evaluation.inference import infer
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.checkpoint import checkpoint_name
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.progress import Progress
 from dualgnn_dist.training.run_at_url import Mirror
-from dualgnn_dist.training.run_checkpoints import checkpoint_name
 from dualgnn_dist.training.run_folder import RunFolder
 from dualgnn_dist.training.state import TrainingState, make_state
 from dualgnn_dist.training.stop import StopMeetings

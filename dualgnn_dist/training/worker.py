@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import platform
-import resource
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import yaml
 
-from dualgnn_dist import __version__
-from dualgnn_dist.base.process import keep_freed_memory
+from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.evaluation import representations
+from dualgnn_dist.evaluation.evaluate import Split, candidates_of, evaluate
+from dualgnn_dist.evaluation.inference import infer
+from dualgnn_dist.evaluation.representations import export
 from dualgnn_dist.training import trackers
+from dualgnn_dist.training.checkpoint import best_checkpoint, latest_checkpoint
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.run_at_url import Mirror
-from dualgnn_dist.training.run_checkpoints import latest_checkpoint
 from dualgnn_dist.training.run_folder import REPRESENTATIONS
+from dualgnn_dist.training.state import make_state
 from dualgnn_dist.training.telemetry import Listener
 from dualgnn_dist.training.trainer import Outcome, Report, Trainer, Wrap, ddp, silent
-
-_SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
-_VERSIONS_OF = ("torch", "ray", "pyarrow", "numpy", "numba")
 
 
 def run_worker(
@@ -50,10 +44,10 @@ def run_worker(
     started = time.perf_counter()
     with _tracking(config, world) as tracked:
         trainer, store = _trainer(config, world, resume, report, wrap, [*listeners, *tracked])
-        with _denormals_flushed():
+        with denormals_flushed():
             outcome = trainer.fit()
-    _export(config.run.folder, outcome, trainer.state.model.modalities, store, world)
-    peaks = world.gather_rows(torch.tensor([_peak_memory_bytes()], device=world.device))
+    export(config.run.folder / REPRESENTATIONS, outcome.representations, trainer.state.model.modalities, store, world)
+    peaks = world.gather_rows(torch.tensor([peak_memory_bytes()], device=world.device))
     summary = {
         **_results(outcome),
         "seconds": {**outcome.progress.seconds, "total": time.perf_counter() - started},
@@ -74,7 +68,7 @@ def train_worker(
     config: RunConfig, world: World, report: Report = silent, wrap: Wrap = ddp, listeners: Sequence[Listener] = ()
 ) -> float:
     """Trains from the newest checkpoint if there is one; returns the best validation metric, looks at no test item."""
-    with _tracking(config, world) as tracked, _denormals_flushed():
+    with _tracking(config, world) as tracked, denormals_flushed():
         trainer, _ = _trainer(config, world, True, report, wrap, [*listeners, *tracked])
         trainer.train()
     trainer.folder.close()
@@ -108,27 +102,6 @@ def _trainer(
     return trainer, store
 
 
-@contextmanager
-def _denormals_flushed() -> Iterator[None]:
-    """A model that collapses to zero would otherwise take twenty times as long.
-
-    It is a setting of the processor, not of torch: left on, it would change what the caller of a run in this
-    process computes afterwards.
-    """
-    already = float(torch.tensor(_SMALLEST_NORMAL) / 2) == 0.0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(already)
-
-
-def versions() -> dict[str, str]:
-    """Of this program and of what decides its numbers."""
-    found = {"dualgnn_dist": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    return {**found, **{name: version(name) for name in _VERSIONS_OF}}
-
-
 def _results(outcome: Outcome) -> Mapping[str, Any]:
     progress = outcome.progress
     return {
@@ -140,22 +113,15 @@ def _results(outcome: Outcome) -> Mapping[str, Any]:
     }
 
 
-def _export(run: Path, outcome: Outcome, modalities: tuple[str, ...], store: Store, world: World) -> None:
-    """Every worker writes its users, rank 0 the items."""
-    found = outcome.representations
-    folder = run / REPRESENTATIONS
-    rows = found.user_rows.numpy()
-    name = f"users-{world.rank:05d}-of-{world.size:05d}.arrow"
-    columns = {}
-    if found.modality_weights is not None:
-        weights = found.modality_weights.cpu().numpy()
-        columns = {f"weight_{modality}": weights[:, m] for m, modality in enumerate(modalities)}
-    representations.write(folder / name, rows, store.ids("users", rows), found.users.cpu().numpy(), columns)
-    if world.is_main:
-        rows = torch.arange(len(found.items)).numpy()
-        representations.write(folder / "items.arrow", rows, store.ids("items", rows), found.items.cpu().numpy())
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def evaluate_on_worker(config: RunConfig, world: World, split: Split) -> dict[str, dict[str, float]]:
+    """The split's metrics of the run's best checkpoint, by what was ranked. Every worker must call it."""
+    torch.set_num_threads(world.num_threads)
+    store = config.data.open()
+    state = make_state(config, store, world)
+    state.load(best_checkpoint(config.run.folder), world)
+    representations = infer(state.model, state.tables, store, world)
+    settings = config.evaluation
+    return {
+        candidates: evaluate(representations, store, split, settings.ks, settings.ndcg_convention, world, candidates)
+        for candidates in candidates_of(store, bool(state.model.modalities))
+    }

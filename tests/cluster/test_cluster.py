@@ -19,13 +19,13 @@ import jsonschema
 import pytest
 import ray.autoscaler
 import yaml
-from tests.cluster.kuberay_schema import KINDS
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
 
 import dualgnn_dist
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.sweep.space import load_sweep
+from tests.cluster.kuberay_schema import KINDS
 
 ROOT = Path(dualgnn_dist.__file__).parents[1]
 CLUSTER = ROOT / "cluster"

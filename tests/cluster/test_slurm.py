@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import dualgnn_dist
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 
 ROOT = Path(dualgnn_dist.__file__).parents[1]
 CLUSTER = ROOT / "cluster"

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from dualgnn_dist.base.batch import Batch, to_dtype
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.randomness import key
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.prepare.config import PrepareConfig
@@ -25,7 +25,8 @@ from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.sampling.loader import Loader
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.state import make_state
 from dualgnn_dist.training.trainer import Trainer
 

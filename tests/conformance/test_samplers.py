@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgnn_dist.base import randomness
-from dualgnn_dist.base.batch import SparseRows, Subgraph
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.batch import Subgraph
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.randomness import HOPS, key
-from dualgnn_dist.base.sparse import sparse_rows
+from dualgnn_dist.base.sparse import SparseRows, sparse_rows
 from dualgnn_dist.sampling.draws import pyg_lib
 from dualgnn_dist.sampling.draws.independent import ALL, Drawn, Excluded, NumbaDraw
 from dualgnn_dist.sampling.draws.shared import SharedDraw

@@ -16,8 +16,9 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.training.config import RunConfig, load
-from dualgnn_dist.training.run_checkpoints import latest_checkpoint
+from dualgnn_dist.training.checkpoint import latest_checkpoint
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from dualgnn_dist import train
-from dualgnn_dist.base.config import run_program
+from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 

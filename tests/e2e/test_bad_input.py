@@ -15,9 +15,9 @@ import torch
 import yaml
 
 from dualgnn_dist import __main__, evaluate, prepare, train
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.launch import ray_train
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 
 Refused = Callable[..., str]
 WriteConfig = Callable[..., Path]

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from dualgnn_dist import evaluate, train
+from dualgnn_dist import train
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.sampling.loader import Loader
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training import worker
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.state import make_model
 
 WriteConfig = Callable[..., Path]
@@ -84,7 +85,7 @@ def test_new_items_are_ranked_by_their_content(
     assert written["test"] == written["test_by_candidates"]["all"]
     # Forty new items: a list of 50 holds them all.
     assert written["test_by_candidates"]["cold"]["recall@50"] == 1.0
-    found = evaluate.evaluate_on_worker(load(run / "config.yaml"), World(), "test")
+    found = worker.evaluate_on_worker(load(run / "config.yaml"), World(), "test")
     assert found == {key: pytest.approx(values) for key, values in written["test_by_candidates"].items()}
 
 

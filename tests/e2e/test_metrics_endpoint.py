@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from dualgnn_dist import train
+from dualgnn_dist.launch import run
 from dualgnn_dist.launch.ray_metrics import PREFIX
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.telemetry import METRICS
 
 
@@ -53,7 +53,7 @@ def test_prometheus_sees_what_the_workers_measure(endpoint: str, write_config: C
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        train.train(load(write_config({"resources.num_workers": 2, "train.epochs": 12})))
+        run.train(load(write_config({"resources.num_workers": 2, "train.epochs": 12})))
         time.sleep(2.5)  # what a worker counted last is exported seconds later
     finally:
         done.set()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dualgnn_dist import evaluate, prepare, train
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 
 Call = Callable[..., Any]
 

@@ -17,7 +17,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 GOLDEN = Path(__file__).with_name("golden.json")

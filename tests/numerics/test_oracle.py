@@ -15,7 +15,8 @@ from dualgnn_dist.base.batch import Batch, to_dtype
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS, Recommender
-from dualgnn_dist.sampling.loader import Loader, SamplerConfig
+from dualgnn_dist.sampling.config import SamplerConfig
+from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training.state import sizes_of
 
 Reference = Callable[..., tuple[Tensor, Tensor]]

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dualgnn_dist.base.config import build, nearest
+from dualgnn_dist.base.config import build
+from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.data.prepare.split import Split
 

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from dualgnn_dist.base.config import UserError
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists, refuse_first
 from dualgnn_dist.data.store.schema import ModalityInfo

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from dualgnn_dist.base.config import UserError, nearest
+from dualgnn_dist.base.errors import UserError, nearest
 
 SPLIT_CODES = {"train": 0, "valid": 1, "test": 2}
 BLOCK_ROWS = 1 << 20  # interactions a block

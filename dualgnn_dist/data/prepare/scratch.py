@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.counting_sort import count, row_offsets, sort_row
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES

@@ -2,7 +2,7 @@
 
 schema   what the manifest says
 writer   shards into a hidden folder, the manifest last, one rename
-arrays   columns over shards: numbers and features
+columns  columns over shards: numbers and features
 staging  a store behind a URL: copied to a node once, checked, and uploaded
 reader   `Store`: graphs, interactions, held-out items, features and ids of a folder
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numba import njit
 
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.base.csr import ShardedCSR, load_float16, load_float32
+from dualgnn_dist.base.batch import Feature
+from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.raw_reads import load_float16, load_float32
 from dualgnn_dist.data.store.schema import ModalityInfo
 
 
@@ -212,3 +215,19 @@ def _bfloat16_bits(value: np.float32) -> np.uint16:
     bits = np.float32(value).view(np.uint32)
     is_odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
     return np.uint16(np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + is_odd) >> np.uint32(16))
+
+
+def gather_features(
+    columns: Mapping[str, FeatureColumn], items: np.ndarray, as_bfloat16: bool = False
+) -> dict[str, Feature]:
+    """Step 5: the contents of int32 `items` [i], by modality."""
+    return {name: _gather(column, items, as_bfloat16) for name, column in columns.items()}
+
+
+def _gather(column: FeatureColumn, items: np.ndarray, as_bfloat16: bool) -> Feature:
+    if isinstance(column, DenseColumn):
+        gathered, present = column.gather(items, as_bfloat16)
+        values = torch.from_numpy(gathered)
+        return Feature(torch.from_numpy(present), values=values.view(torch.bfloat16) if as_bfloat16 else values)
+    offsets, tokens, present = column.gather(items)
+    return Feature(torch.from_numpy(present), offsets=torch.from_numpy(offsets), tokens=torch.from_numpy(tokens).long())

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from dualgnn_dist.base.config import UserError, nearest
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.store.columns import (
     DenseColumn,
     FeatureColumn,

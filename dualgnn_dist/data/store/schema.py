@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dualgnn_dist.base.config import UserError, build, plain
+from dualgnn_dist.base.config import build, plain
+from dualgnn_dist.base.errors import UserError
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.files import VARIABLE, cache_root, locked
 from dualgnn_dist.base.remote import RemoteFolder, in_parallel
 from dualgnn_dist.base.screen import CountProgress, Say, say

@@ -17,7 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from dualgnn_dist.base.config import UserError, plain
+from dualgnn_dist.base.config import plain
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.schema import (
     FORMAT_VERSION,
     MANIFEST,

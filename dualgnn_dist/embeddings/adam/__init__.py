@@ -5,6 +5,11 @@ Dense Adam moves every row at every step: a row without a gradient still follows
 it stands at, and its missed steps are made up at once, in what is read and when it is next updated.
 
 Two implementations: plain torch for any device, and Numba kernels for float32 rows in CPU memory.
+
+state         what is kept of every row
+missed_steps  how far a row has drifted that no step touched
+kernels       reading and updating rows in CPU memory
+torch_rows    the same in torch, for any device
 """
 
 from __future__ import annotations
@@ -12,10 +17,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dualgnn_dist.base.threads import in_threads
+from dualgnn_dist.base.process import in_threads
 from dualgnn_dist.embeddings.adam import kernels, torch_rows
 from dualgnn_dist.embeddings.adam.missed_steps import missed_steps
-from dualgnn_dist.embeddings.adam.state import RowAdamConfig, RowState
+from dualgnn_dist.embeddings.adam.state import RowState
+from dualgnn_dist.embeddings.config import RowAdamConfig
 
 __all__ = ["RowAdamConfig", "RowState", "read_rows", "update_rows"]
 

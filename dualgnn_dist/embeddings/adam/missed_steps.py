@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from dualgnn_dist.embeddings.adam.state import RowAdamConfig
+from dualgnn_dist.embeddings.config import RowAdamConfig
 
 _MAX_SPREAD = 0.04  # relative standard deviation of the r_k up to which two terms hold the sum to about 1e-5
 _SETTLED = 1e-9  # beta2^s from which on the sums no longer depend on s, in float32 and well below

@@ -2,65 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-
-_NEGLIGIBLE = 1e-7  # momentum left of a row after which its further drift is below float32's resolution
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowAdamConfig:
-    """Adam's settings, and what happens to rows that a step does not touch.
-
-    Args:
-        mode: `catch_up` equals dense Adam on the whole table; `lazy` equals `torch.optim.SparseAdam`.
-
-    Raises:
-        ValueError: a setting outside its range.
-    """
-
-    learning_rate: float
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    mode: Literal["catch_up", "lazy"] = "catch_up"
-
-    def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be above 0")
-        if not (0 <= self.beta1 < 1 and 0 < self.beta2 < 1):
-            raise ValueError(f"beta1={self.beta1} and beta2={self.beta2} must lie below 1 and not below 0")
-        if self.beta1**2 >= self.beta2:
-            raise ValueError(
-                f"beta1={self.beta1} must be below sqrt(beta2)={math.sqrt(self.beta2):.4g}: otherwise a row without "
-                "gradients never comes to rest"
-            )
-        if not self.epsilon > 0:
-            raise ValueError(f"epsilon={self.epsilon} must be above 0: rows start with second moments of 0")
-
-    @property
-    def horizon(self) -> int:
-        """Steps after which momentum is spent."""
-        return math.ceil(math.log(_NEGLIGIBLE) / math.log(self.beta1)) if self.beta1 > 0 else 0
-
-    @property
-    def log_beta1(self) -> float:
-        """For powers of beta1; finite for 0 too."""
-        return math.log(max(self.beta1, 1e-300))
-
-    @property
-    def log_beta2(self) -> float:
-        """For powers of beta2."""
-        return math.log(self.beta2)
-
-    def step_size(self, step: int) -> tuple[float, float]:
-        """(a, e) such that a step is `-a * m / (sqrt(v) + e)`; SparseAdam adds its epsilon before v's correction."""
-        correction = math.sqrt(1 - self.beta2**step)
-        size = self.learning_rate * correction / (1 - self.beta1**step)
-        return size, self.epsilon * (correction if self.mode == "catch_up" else 1.0)
 
 
 class RowState(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from dualgnn_dist.embeddings.adam.missed_steps import missed_steps
-from dualgnn_dist.embeddings.adam.state import RowAdamConfig, RowState
+from dualgnn_dist.embeddings.adam.state import RowState
+from dualgnn_dist.embeddings.config import RowAdamConfig
 
 
 def read_rows(

@@ -1,4 +1,4 @@
-"""Pictures of a sweep: history, importance and parallel coordinates as Optuna draws them, quality against time."""
+"""Pictures of a sweep as Optuna draws them: importance and parallel coordinates. The report's page draws the rest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import optuna
 from optuna.visualization import matplotlib as drawing
 
-from dualgnn_dist.launch.ray_tune.trials import study_name, study_url
-from dualgnn_dist.results import figures
+from dualgnn_dist.launch.ray_tune.study import study_name, study_url
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial
 from dualgnn_dist.training.sweep.space import Sweep
 
@@ -26,17 +25,14 @@ def draw(sweep: Sweep, folder: SweepFolder, trials: Sequence[Trial]) -> list[Pat
     study = optuna.load_study(study_name=study_name(sweep), storage=study_url(sweep, folder))
     metric = sweep.base.train.metric
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()  # needs no other package
-    made = [
-        _saved(folder.path / "history.png", lambda: drawing.plot_optimization_history(study, target_name=metric)),
+    paths = [
         _saved(
             folder.path / "importance.png",
             lambda: drawing.plot_param_importances(study, evaluator=evaluator, target_name=f"high {metric}"),
         ),
         _saved(folder.path / "parallel.png", lambda: drawing.plot_parallel_coordinate(study, target_name=metric)),
     ]
-    points = [(trial.seconds, trial.value or 0.0, str(trial.number)) for trial in measured]
-    figures.trade_off(folder.path / "pareto.png", points, "seconds of a trial", f"validation {metric}")
-    return [path for path in made if path is not None] + [folder.path / "pareto.png"]
+    return [path for path in paths if path is not None]
 
 
 def _saved(path: Path, draw_it: Callable[[], Any]) -> Path | None:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import optuna
 import ray
 import ray.train
 import ray.tune
@@ -24,18 +21,18 @@ from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 from ray.util.state import list_actors
 
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.base.screen import duration, say
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.launch.ray_metrics import RayMetrics
+from dualgnn_dist.launch.ray_tune.records import _Records
+from dualgnn_dist.launch.ray_tune.study import VALUE
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.run_folder import RunFolder
-from dualgnn_dist.training.sweep.folder import STUDY, SweepFolder, Trial, best_of
-from dualgnn_dist.training.sweep.space import Distribution, Sweep
+from dualgnn_dist.training.sweep.folder import SweepFolder, Trial
+from dualgnn_dist.training.sweep.space import Sweep
 from dualgnn_dist.training.worker import train_worker
-
-VALUE = "value"  # what is maximised: the best validation metric so far, the mean over seeds at the end
 
 
 def run_sweep(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search: OptunaSearch) -> None:
@@ -72,65 +69,6 @@ def run_sweep(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search:
             verbose=0,
         ),
     ).fit()
-
-
-def study_url(sweep: Sweep, folder: SweepFolder) -> str:
-    """Where the study lies, as `optuna-dashboard` takes it."""
-    return sweep.config.study or f"sqlite:///{folder.path / STUDY}"
-
-
-def study_name(sweep: Sweep) -> str:
-    """Of the study in its storage."""
-    return sweep.folder.name
-
-
-class _Search(OptunaSearch):
-    """Adds the trial's number in the study to what a trial is given, and tells the study of failures."""
-
-    def suggest(self, trial_id: str) -> dict | None:
-        params = super().suggest(trial_id)
-        return None if params is None else {"params": params, "number": self._ot_trials[trial_id].number}
-
-    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        super().on_trial_complete(trial_id, None if error else result, error)
-
-
-def open_study(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial]) -> OptunaSearch:
-    """The study, new or as it was left: points whose trials were killed come first, then the starting points.
-
-    Raises:
-        UserError: there is no such database.
-    """
-    try:
-        storage = optuna.storages.RDBStorage(study_url(sweep, folder))
-    except Exception as error:  # whatever the driver of that database raises
-        raise UserError(f"sweep.study={sweep.config.study!r} cannot be opened: {error}") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=storage, study_name=study_name(sweep), direction="maximize", load_if_exists=True
-    )
-    if not study.trials:
-        for point in sweep.starting_points()[: sweep.config.trials]:
-            study.enqueue_trial(point)
-    known = {trial.number for trial in ended}
-    for killed in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(killed.number, state=optuna.trial.TrialState.FAIL)
-        if killed.number not in known:
-            study.enqueue_trial(killed.params)
-    # A seed of its own for each start: the same one would draw the same points again.
-    sampler = optuna.samplers.TPESampler(seed=sweep.config.seed + len(ended), multivariate=True)
-    space = {key: _optuna(distribution) for key, distribution in sweep.space.items()}
-    return _Search(space, metric=VALUE, mode="max", sampler=sampler, study_name=study_name(sweep), storage=storage)
-
-
-def _optuna(distribution: Distribution) -> optuna.distributions.BaseDistribution:
-    if distribution.kind == "choice":
-        return optuna.distributions.CategoricalDistribution(distribution.options)
-    if distribution.kind == "int":
-        return optuna.distributions.IntDistribution(int(distribution.low), int(distribution.high))
-    return optuna.distributions.FloatDistribution(
-        distribution.low, distribution.high, log=distribution.kind == "loguniform"
-    )
 
 
 def _scheduler(sweep: Sweep) -> TrialScheduler:
@@ -190,62 +128,6 @@ def _so_far(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def _make_folder(config: RunConfig) -> None:
     """New, or that of the same point when it was killed."""
     RunFolder.create(config.run.folder, config.to_yaml(), resume=config.run.folder.exists())
-
-
-class _Records(ray.tune.Callback):
-    """In the driver: a record, a line on the screen and the next best for every trial that ends."""
-
-    def __init__(self, sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial]) -> None:
-        self._sweep, self._folder, self._ended = sweep, folder, list(ended)
-        self._started, self._first = time.perf_counter(), len(ended)
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """It came to its end, or was stopped."""
-        is_complete = (trial.last_result or {}).get("is_complete", False)
-        self._record(trial, "complete" if is_complete else "stopped", None)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        """It raised; the sweep goes on."""
-        self._record(trial, "failed", _last_line(Path(trial.error_file).read_text() if trial.error_file else ""))
-
-    def _record(self, trial: Any, state: Any, error: str | None) -> None:
-        result, metric = trial.last_result or {}, self._sweep.base.train.metric
-        made = Trial(
-            number=trial.config["number"],
-            params=dict(trial.config["params"]),
-            state=state,
-            value=None if state == "failed" else result.get(VALUE),
-            epochs=min(result.get("epoch", 0), self._sweep.base.train.epochs),
-            seconds=round(result.get("time_total_s", 0.0), 2),
-            error=error,
-            seed_values=tuple(result.get("seed_values", ())),
-        )
-        self._folder.append(made)
-        before = best_of(self._ended)
-        self._ended.append(made)
-        best = best_of(self._ended)
-        for other in (before, made):  # only the winner's state is needed later
-            if other is not None and best is not None and other.number != best.number:
-                self._folder.drop_checkpoints(other.params)
-        say(f"{_line(made, metric)}{self._progress(best)}")
-
-    def _progress(self, best: Trial | None) -> str:
-        done, total = len(self._ended), self._sweep.config.trials
-        left = (time.perf_counter() - self._started) / (done - self._first) * (total - done)
-        shown = "" if best is None else f"  best {best.value:.4f} (trial {best.number})"
-        return f"{shown}  {done} of {total}, about {duration(left)} left"
-
-
-def _line(trial: Trial, metric: str) -> str:
-    what = f"failed: {trial.error}" if trial.value is None else f"{metric} {trial.value:.4f}"
-    stopped = "" if trial.state != "stopped" else ", stopped early"
-    return f"trial {trial.number}  {what}  ({trial.epochs} epochs, {duration(trial.seconds)}{stopped})"
-
-
-def _last_line(text: str) -> str:
-    """Of a trace the line that says what was wrong, without the name of the exception's class."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"^[\w.]+: ", "", lines[-1]) if lines else "no reason was given"
 
 
 def _resources(config: RunConfig) -> Any:

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 import yaml
 
-from dualgnn_dist.base.config import UserError, nearest
+from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.evaluate import Candidates, Split, user_metrics
-from dualgnn_dist.evaluation.inference import Representations
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.results.compare.paired_tests import Measured, measure
 from dualgnn_dist.results.finished_run import FinishedRun, Learned, read_learned
 

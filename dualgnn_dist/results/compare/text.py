@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from dualgnn_dist.base.config import plain
-from dualgnn_dist.base.text_table import TextTable
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.base.screen import TextTable
+from dualgnn_dist.results import figures
 from dualgnn_dist.results.compare.comparison import Comparison, Row, settings_of
 
 _HEADINGS = ("model", "seeds", "mean ± sd", "difference [95 %]", "p (t)", "p (Wilcoxon)")
@@ -95,3 +100,28 @@ def short(value: float, sign: str = "") -> str:
 def p_value(p: float) -> str:
     """Four places; `<.0001` below."""
     return short(p) if p >= 1e-4 else "<.0001"
+
+
+def write(found: Comparison, folder: Path) -> None:
+    """Writes `comparison.md`, `.png` and `.json`."""
+    table, said = table_of(found), notes(found)
+    title = f"{', '.join(found.metrics)} on {found.store.path.name}"
+    labels = [row.group.label for row in found.rows]
+    measurements = [
+        figures.Measurements(
+            metric, labels, [row.metrics[metric].seeds for row in found.rows], labels.index(found.baseline)
+        )
+        for metric in found.metrics
+    ]
+    dots = "Dots are seeds, bars their means, lines one standard deviation; grey is the baseline."
+    listed = "\n".join(f"- {note}" for note in said)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "comparison.md", f"# {title}\n\n{table.markdown()}\n{listed}\n")
+        write_atomically(folder / "comparison.json", json.dumps(as_json(found, said), indent=1) + "\n")
+        picture = folder / "comparison.png"
+        figures.comparison(picture, title, table.headings, table.sections, measurements, " ".join([*said, dots]))
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); choose another folder with --output"
+        ) from error

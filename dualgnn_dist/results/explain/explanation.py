@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.base.text_table import TextTable
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.screen import TextTable
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
+from dualgnn_dist.models.co_users import exact_co_users
 from dualgnn_dist.results.explain.communities import communities_of, share_between
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
-from dualgnn_dist.sampling.co_users import sample_co_users
 
 _PREFIX = "weight_"
 _LOOKED_AT = 500  # ids to both sides of an unknown one, among which the nearest is sought
@@ -150,8 +150,7 @@ def co_users_of(store: Store, model: Recommender, row: int) -> CoUsersOfOne | No
     """The co-users of one user with the exact weights of the model; None for a model that reads none."""
     if model.co_users is None:
         return None
-    settings, users = model.co_users, np.array([row], dtype=np.int32)
-    found = sample_co_users(store.user_cooccurrence, users, settings.max_neighbors, settings.weighting, -1, 0)
+    found = exact_co_users(store.user_cooccurrence, np.array([row], dtype=np.int32), model.co_users)
     count_of = dict(zip(store.user_cooccurrence.row(row), store.user_cooccurrence.row_counts(row), strict=True))
     shared = np.array([count_of[neighbor] for neighbor in found.neighbors], dtype=np.int32)
     ids = [str(name) for name in store.ids("users", found.neighbors).to_pylist()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.results.explain.explanation import (
     by_community,

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.evaluate import Split, user_metrics
-from dualgnn_dist.evaluation.inference import Representations
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 
 MAX_USERS = 20_000  # ranked again: enough for a deviation, whatever the store's size

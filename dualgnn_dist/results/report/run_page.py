@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.results.finished_run import Learned, read_learned
 from dualgnn_dist.results.report import page

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.results.finished_run import read_learned, read_run
 from dualgnn_dist.results.finished_sweep import SweepFiles, Winner
 from dualgnn_dist.results.report import page

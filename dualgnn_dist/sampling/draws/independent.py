@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, find, load_int32, prefetch_int32, row_span
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, find, row_span
 from dualgnn_dist.base.randomness import Word, below, mix
+from dualgnn_dist.base.raw_reads import load_int32, prefetch_int32
 
 ALL = -1  # the fanout that takes every neighbour
 _GROUP = 32  # targets whose neighbours are asked for before any is read: about as many lines as a core can wait for

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dualgnn_dist.base.config import UserError
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.randomness import Word
 from dualgnn_dist.sampling.draws.independent import NOTHING_EXCLUDED, Drawn, Excluded
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, load_int32, prefetch_int32
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR
 from dualgnn_dist.base.randomness import Word, below, mix, mix_32
+from dualgnn_dist.base.raw_reads import load_int32, prefetch_int32
 from dualgnn_dist.sampling.draws.independent import (
     ALL,
     NOTHING_EXCLUDED,

@@ -17,9 +17,11 @@ from typing import Any, Literal
 
 import yaml
 
-from dualgnn_dist.base.config import UserError, convert, plain
+from dualgnn_dist.base.config import convert, plain
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.files import write_atomically
 from dualgnn_dist.training import checkpoint
-from dualgnn_dist.training.run_folder import CHECKPOINTS, write_atomically
+from dualgnn_dist.training.run_folder import CHECKPOINTS
 from dualgnn_dist.training.sweep.space import Sweep, identity
 
 SWEEP, TRIALS, BEST, WINNER, STUDY = "sweep.yaml", "trials.jsonl", "best.yaml", "winner.json", "optuna.db"

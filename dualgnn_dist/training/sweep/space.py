@@ -20,8 +20,10 @@ from typing import Any, Literal
 
 import yaml
 
-from dualgnn_dist.base.config import UserError, build, nearest
-from dualgnn_dist.training.config import RunConfig, from_values, read_yaml, with_overrides
+from dualgnn_dist.base.config import build
+from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import from_values, read_yaml, with_overrides
 
 Kind = Literal["uniform", "loguniform", "int", "choice"]
 Params = Mapping[str, Any]  # dotted key -> number, or the text of a choice

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import pytest
 
-from dualgnn_dist.base.config import UserError, build, nearest, plain, run_program
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.base.config import build, plain
+from dualgnn_dist.base.errors import UserError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import torch
-from dualgnn_dist.memory import keep_freed_memory
+from dualgnn_dist.base.process import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.hidden_content import DropModality
 from dualgnn_dist.data.store.reader import Store
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import evaluate as evaluate_module
 from dualgnn_dist.evaluation.evaluate import Split, candidates_of, evaluate, seen_items
-from dualgnn_dist.evaluation.inference import Representations
 from dualgnn_dist.evaluation.metrics import NAMES
+from dualgnn_dist.evaluation.representations import Representations
 
 KS = (1, 3, 10)
 

@@ -14,7 +14,8 @@ import yaml
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import inference
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 VARIANTS = [

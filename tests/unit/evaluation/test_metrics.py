@@ -6,7 +6,7 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.evaluation.metrics import NAMES, means, metric_keys, sums, user_metrics
 
 KS = (1, 5, 10, 20)

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import ray
 
-from dualgnn_dist.base.config import UserError
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.make import make_at
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence import counters as cooccurrence_module
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap, ThreadMap
 from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.launch.ray_blocks import RayMap, ray_map
-from dualgnn_dist.prepare import make
+from dualgnn_dist.launch.ray_blocks import RayMap, blocks_of, ray_map
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,6 @@ def test_prepare_makes_the_same_store_on_ray(on_ray: RayMap, tmp_path: Path) -> 
     shape = {"num_users": 300, "num_items": 60, "num_interactions": 3000}
     for backend in ("threads", "ray"):
         config = PrepareConfig(format="synthetic", split="random", options=shape, backend=backend)  # type: ignore[arg-type]
-        make(config, tmp_path / backend)
+        make_at(str(tmp_path / backend), config, blocks=blocks_of(config))
     threads, ray_ = (Store.open(tmp_path / backend).manifest for backend in ("threads", "ray"))
     assert threads.fingerprint == ray_.fingerprint

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from dualgnn_dist.base.text_table import TextTable
+from dualgnn_dist.base.screen import TextTable
 from dualgnn_dist.results import figures
 from dualgnn_dist.results.figures import Measurements
 

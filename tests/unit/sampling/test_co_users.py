@@ -8,9 +8,11 @@ import pytest
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.sampling.co_users import Weighting, sample_co_users
+from dualgnn_dist.models.co_users import Weighting
+from dualgnn_dist.sampling.co_users import sample_co_users
+from dualgnn_dist.sampling.config import SamplerConfig
 from dualgnn_dist.sampling.draws.independent import Excluded
-from dualgnn_dist.sampling.loader import Loader, SamplerConfig
+from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training.state import sizes_of
 
 WEIGHTS = {

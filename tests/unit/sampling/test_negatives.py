@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dualgnn_dist.base import randomness
-from dualgnn_dist.base.config import UserError
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.sampling.negatives import NegativeSampler, alias_table, popularity_weights
 
 SMALLEST_P = 1e-4

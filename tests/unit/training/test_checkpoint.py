@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.table_part import TablePart, xavier_normal
 from dualgnn_dist.base.world import World
 from dualgnn_dist.embeddings.adam import RowAdamConfig

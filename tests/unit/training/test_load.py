@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 import dualgnn_dist
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.sampling.loader import SamplerConfig
-from dualgnn_dist.training.config import RunConfig, load, load_prepare
+from dualgnn_dist.sampling.config import SamplerConfig
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load, load_prepare
 
 PACKAGE = Path(dualgnn_dist.__file__).parent
 CONFIGS = sorted(

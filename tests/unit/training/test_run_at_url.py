@@ -12,14 +12,15 @@ import pytest
 import torch
 import yaml
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.training import checkpoint
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.checkpoint import latest_checkpoint
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_at_url import Mirror, fetch
-from dualgnn_dist.training.run_checkpoints import latest_checkpoint
 from dualgnn_dist.training.run_folder import METRICS, RunFolder
 from dualgnn_dist.training.trainer import Trainer
 from dualgnn_dist.training.worker import run_worker

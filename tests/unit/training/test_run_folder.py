@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.training.run_folder import CONFIG, HISTORY, METRICS, RunFolder, write_atomically
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.training.run_folder import CONFIG, HISTORY, METRICS, RunFolder
 
 
 def config_yaml(epochs: int, width: int = 8) -> str:

@@ -23,7 +23,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.writer import StoreWriter
 from dualgnn_dist.embeddings.adam.missed_steps import missed_steps
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
 CONFIG = Path(__file__).parents[3] / "configs" / "debug.yaml"

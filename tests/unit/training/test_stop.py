@@ -14,13 +14,15 @@ import pytest
 import torch
 import yaml
 
-from dualgnn_dist.base import home
-from dualgnn_dist.base.config import Stopped, run_program
+from dualgnn_dist.base import files
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.base.errors import Stopped
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.training import stop
-from dualgnn_dist.training.config import RunConfig, load
-from dualgnn_dist.training.run_checkpoints import latest_checkpoint
+from dualgnn_dist.training.checkpoint import latest_checkpoint
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.stop import STOP, StopMeetings, on_signals
 from dualgnn_dist.training.trainer import Trainer
 
@@ -178,17 +180,17 @@ def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_where_relative_paths_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(home.HOME, raising=False)
+    monkeypatch.delenv(files.HOME, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     monkeypatch.chdir(tmp_path)
-    assert home.home() == tmp_path and home.notice() is None
+    assert files.home() == tmp_path and files.notice() is None
     copy = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
     copy.mkdir(parents=True)
     monkeypatch.chdir(copy)
-    assert home.home() == tmp_path / "me" / "dualgnn_dist"
-    assert str(home.home()) in (home.notice() or "") and home.HOME in (home.notice() or "")
-    monkeypatch.setenv(home.HOME, str(tmp_path / "shared"))
-    assert home.home() == tmp_path / "shared" and home.notice() is None
+    assert files.home() == tmp_path / "me" / "dualgnn_dist"
+    assert str(files.home()) in (files.notice() or "") and files.HOME in (files.notice() or "")
+    monkeypatch.setenv(files.HOME, str(tmp_path / "shared"))
+    assert files.home() == tmp_path / "shared" and files.notice() is None
 
 
 def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:

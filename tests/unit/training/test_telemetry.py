@@ -13,12 +13,14 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dualgnn_dist.base.batch import Batch
+from dualgnn_dist.base.config import flat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.training import telemetry
-from dualgnn_dist.training.config import RunConfig, load
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import CONFIG, RunFolder
-from dualgnn_dist.training.telemetry import METRICS, Listener, Meter, Reading, Totals, flat, metric_of
+from dualgnn_dist.training.telemetry import METRICS, Listener, Meter, Reading, Totals, metric_of
 from dualgnn_dist.training.trainer import Trainer
 
 

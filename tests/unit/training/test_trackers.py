@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.training.trackers import RUN_IDS, check, tracking
 
 SETTINGS = {"model": {"name": "dualgnn", "width": 8}, "run": {"name": "r"}}

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, load_int32, row_span
+from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, row_span
+from dualgnn_dist.base.raw_reads import load_int32
 from dualgnn_dist.data.prepare.cooccurrence.bit_vectors import (
     BITS,
     WORDS,

@@ -1,4 +1,14 @@
-"""The input formats. A further one is a file here and a line in `FORMATS`."""
+"""The input formats. A further one is a file here and a line in `FORMATS`.
+
+table      CSV, TSV or Parquet interactions; `.npy` or Parquet features
+mmrec      MMRec's `.inter` with split labels, `.npy` features by row
+adjacency  a line a user: its items
+dualgnn    what the released DualGNN code reads
+recbole    RecBole's atomic files
+movielens  MovieLens' own files
+synthetic  made-up data with a known structure
+readers    what several of them read with
+"""
 
 from dualgnn_dist.data.prepare.formats.adjacency import AdjacencyOptions, read_adjacency
 from dualgnn_dist.data.prepare.formats.dualgnn import DualGNNOptions, read_dualgnn

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.raw_data import (
     BLOCK_ROWS,
     RawData,

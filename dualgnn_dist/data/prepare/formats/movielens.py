@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.base.config import UserError, nearest
+from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.formats.readers.columns import Columns, FeatureFiles, Ids, checked
 from dualgnn_dist.data.prepare.raw_data import (
     BLOCK_ROWS,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import Columns, Ids, IdType, read_columns
 from dualgnn_dist.data.prepare.formats.readers.lists import ListColumn
 from dualgnn_dist.data.prepare.ids import IdTable

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numba import njit
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.randomness import below, draw, key, unit
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality, TokenLists
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import Columns, FeatureFiles, Ids, IdType, read_columns
 from dualgnn_dist.data.prepare.raw_data import RawData, existing
 

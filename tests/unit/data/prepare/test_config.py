@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.base.config import UserError, build, plain
+from dualgnn_dist.base.config import build, plain
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions
 

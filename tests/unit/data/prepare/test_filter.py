@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare import ids
 from dualgnn_dist.data.prepare.counting_sort import LONG_ROW, group, row_offsets, sort_row, stable_order
 from dualgnn_dist.data.prepare.filter import compact, drop_duplicates, k_core

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dualgnn_dist.base.config import UserError, build
+from dualgnn_dist.base.config import build
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare import pipeline
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats.readers import columns

@@ -17,7 +17,7 @@ import torch
 from numpy._core.multiarray import _reconstruct, scalar
 from numpy._core.numeric import _frombuffer
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.tensor import read_matrix
 from dualgnn_dist.data.prepare.unpickle import load_npy
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.columns import DenseColumn
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.schema import MANIFEST, ModalityInfo

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.files import locked
 from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.store import staging
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.schema import MANIFEST, checksum, load_manifest
 from dualgnn_dist.data.store.staging import publish, stage
-from dualgnn_dist.training.sections import DataConfig
 
 
 @pytest.fixture

@@ -13,19 +13,19 @@ import torch
 import yaml
 from scipy import stats
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.evaluation.evaluate import evaluate
-from dualgnn_dist.evaluation.inference import Representations
 from dualgnn_dist.evaluation.metrics import user_metrics
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.results.compare.comparison import compare, groups_of, per_user
 from dualgnn_dist.results.compare.paired_tests import holm, measure, paired
 from dualgnn_dist.results.compare.text import notes, p_value, short, table_of
 from dualgnn_dist.results.explain.communities import communities_of, share_between
 from dualgnn_dist.results.finished_run import FinishedRun, read_learned, read_run
-from dualgnn_dist.training.config import load
+from dualgnn_dist.training.load import load
 
 MakeRun = Callable[..., Path]
 

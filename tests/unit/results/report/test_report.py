@@ -20,13 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgnn_dist import report
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.evaluation.evaluate import evaluate
-from dualgnn_dist.evaluation.inference import Representations
 from dualgnn_dist.evaluation.metrics import metric_keys
+from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 from dualgnn_dist.results.finished_sweep import read_sweep
 from dualgnn_dist.results.report import intervals

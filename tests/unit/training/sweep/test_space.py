@@ -11,9 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgnn_dist.base.config import UserError
-from dualgnn_dist.results.figures import undominated
-from dualgnn_dist.training.config import load
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.training.load import load
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial, best_of
 from dualgnn_dist.training.sweep.space import Distribution, _text, identity, load_sweep, value_at
 
@@ -158,19 +157,6 @@ def test_a_sweep_is_resumed_as_it_was_or_not_at_all(write: Write, tmp_path: Path
     folder.start(load_sweep(write(), ["sweep.trials=50"]), resume=True)
     with pytest.raises(UserError, match="started with another 'optimizer' section"):
         folder.start(load_sweep(write(), ["optimizer.beta1=0.8"]), resume=True)
-
-
-@settings(max_examples=50, deadline=None)
-@given(points=st.lists(st.tuples(st.integers(0, 5).map(float), st.integers(0, 5).map(float)), max_size=8))
-def test_the_trade_off_leaves_out_what_another_beats(points: list[tuple[float, float]]) -> None:
-    named = [(cost, quality, str(k)) for k, (cost, quality) in enumerate(points)]
-    kept = {(cost, quality) for cost, quality, _ in undominated(named)}
-    best = {
-        (cost, quality)
-        for cost, quality in points
-        if not any(c <= cost and q >= quality and (c, q) != (cost, quality) for c, q in points)
-    }
-    assert kept == best
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.parquet import parquet_modality
 from dualgnn_dist.data.prepare.raw_data import (
     BLOCK_ROWS,

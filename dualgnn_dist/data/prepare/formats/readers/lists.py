@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.raw_data import (
     FeatureBlock,
     RawModality,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.lists import Convert, ListColumn
 from dualgnn_dist.data.prepare.raw_data import RawModality, columns_of, require_columns
 

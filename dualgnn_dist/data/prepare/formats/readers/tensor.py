@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.counting_sort import row_offsets, stable_order
 from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, MAX_TOKENS
 from dualgnn_dist.data.prepare.raw_data import (

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 import torch
 
-from dualgnn_dist.base.config import UserError, build
+from dualgnn_dist.base.config import build
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare import raw_data
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats import dualgnn, movielens

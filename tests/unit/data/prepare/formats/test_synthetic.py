@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dualgnn_dist.base.config import UserError
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats import synthetic
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions, read_synthetic

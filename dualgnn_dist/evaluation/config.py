@@ -1,0 +1,24 @@
+"""What is ranked and counted: the `evaluation` section of a config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dualgnn_dist.evaluation.metrics import NdcgConvention
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Full ranking over all items but the user's earlier ones.
+
+    Args:
+        ks: list lengths.
+        ndcg_convention: `dualgnn` takes the ideal over the hits found, as the released DualGNN does; for comparisons.
+    """
+
+    ks: tuple[int, ...] = (5, 10, 20, 50)
+    ndcg_convention: NdcgConvention = "standard"
+
+    def __post_init__(self) -> None:
+        if not self.ks or min(self.ks) < 1:
+            raise ValueError("ks must be list lengths of at least 1")

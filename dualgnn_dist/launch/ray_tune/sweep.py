@@ -1,0 +1,83 @@
+"""A sweep from its config to the best run and its test metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.screen import say
+from dualgnn_dist.launch.ray_train import connected
+from dualgnn_dist.launch.ray_tune.figures import draw
+from dualgnn_dist.launch.ray_tune.study import open_study, study_url
+from dualgnn_dist.launch.ray_tune.trials import run_sweep
+from dualgnn_dist.launch.run import prepare_store, train
+from dualgnn_dist.training.run_folder import METRICS
+from dualgnn_dist.training.state import make_model
+from dualgnn_dist.training.sweep.folder import BEST, WINNER, SweepFolder, Trial, best_of
+from dualgnn_dist.training.sweep.space import Sweep
+
+
+def tune(sweep: Sweep, resume: bool = False) -> Path:
+    """Runs the trials, then measures the test items once, with the best trial; returns the sweep's folder.
+
+    Raises:
+        UserError: the sweep exists already, no trial came to anything, or what its parts refuse.
+    """
+    config, folder = sweep.base.with_absolute_paths(), SweepFolder(sweep.folder)
+    store = prepare_store(config)
+    make_model(config, store)  # what does not fit the data is refused here
+    ended = folder.start(sweep, resume)
+    say(f"sweep folder: {folder.path}\nstudy: optuna-dashboard {study_url(sweep, folder)}")
+    try:
+        search = open_study(sweep, folder, ended)
+        with connected(shows_workers=False):
+            return _run(sweep, folder, ended, search)
+    except UserError:
+        if not resume and not folder.trials():
+            folder.remove()  # so that its name is free
+        raise
+
+
+def _run(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search: Any) -> Path:
+    if len(ended) < sweep.config.trials:
+        run_sweep(sweep, folder, ended, search)
+    trials = folder.trials()
+    best = best_of(trials)
+    if best is None:
+        reasons = sorted({trial.error or "no validation was reached" for trial in trials})
+        raise UserError(f"none of the {len(trials)} trials came to a value: {'; '.join(reasons)}")
+    folder.write(BEST, _best_run(sweep, best))
+    draw(sweep, folder, trials)
+    folder.write(WINNER, json.dumps(_measure(sweep, folder, best), indent=1) + "\n")
+    return folder.path
+
+
+def _best_run(sweep: Sweep, best: Trial) -> str:
+    """The best trial as a complete run of its own, which `train` takes."""
+    found, base = sweep.run(best.params), sweep.base
+    run = dataclasses.replace(found.run, name=f"{sweep.folder.name}_best", output=base.run.output)
+    return dataclasses.replace(found, run=run, data=base.data).to_yaml()
+
+
+def _measure(sweep: Sweep, folder: SweepFolder, best: Trial) -> dict[str, Any]:
+    """Goes on from the best trial's last checkpoints, which leaves nothing but the test items to be ranked."""
+    say(f"trial {best.number} is the best: ranking the test items")
+    runs = [train(sweep.run(best.params, seed), resume=True) for seed in range(sweep.config.seeds)]
+    metrics = [json.loads((run / METRICS).read_text()) for run in runs]
+    return {
+        "number": best.number,
+        "params": best.params,
+        "validation": _mean([found["validation"] for found in metrics]),
+        "test": _mean([found["test"] for found in metrics]),
+        "run_folder": str(runs[0].relative_to(folder.path)),
+        "test_by_seed": [found["test"] for found in metrics],
+    }
+
+
+def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.mean(found[name] for found in values) for name in values[0]}

@@ -1,0 +1,189 @@
+"""One file is one complete run: YAML, overrides and defaults become one frozen, checked `RunConfig`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dualgnn_dist.base.config import build
+from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.data.config import DataConfig
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.embeddings.config import OptimizerConfig, TablesConfig
+from dualgnn_dist.evaluation.config import EvaluationConfig
+from dualgnn_dist.evaluation.metrics import metric_keys
+from dualgnn_dist.models import MODELS
+from dualgnn_dist.sampling.config import SamplerConfig
+from dualgnn_dist.training.config import (
+    CheckpointConfig,
+    ModelSection,
+    ResourcesConfig,
+    RunConfig,
+    RunSection,
+    TrainConfig,
+)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run that a YAML file and `section.key=value` overrides describe.
+
+    Raises:
+        UserError: the file is missing or no YAML; a key is unknown, missing or of the wrong type.
+    """
+    return from_values(read_values(path, overrides), Path(path).stem)
+
+
+def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
+    """The run of the sections that `read_values` gives, named after `stem`, model and seed if it has no name.
+
+    Raises:
+        UserError: a key is unknown, missing or of the wrong type.
+    """
+    values = dict(sections)
+    name = values["model"]["name"]
+    _check_sections(values)
+    run = values.get("run") or {}
+    if isinstance(run, Mapping) and run.get("name") is None:  # another model or seed alone is a run of its own
+        run = {**run, "name": f"{stem}_{name}_s{run.get('seed', RunSection.seed)}"}
+    values["run"] = run
+    model = {key: value for key, value in values.pop("model").items() if key != "name"}
+    built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
+    for section, cls in _SECTIONS.items():
+        if section != "prepare" or values.get("prepare") is not None:
+            built[section] = build(cls, values.get(section), section)
+    optimizer = built["optimizer"]
+    if optimizer.learning_rate is None:
+        built["optimizer"] = dataclasses.replace(optimizer, learning_rate=MODELS[name].learning_rate)
+    _check_metric(built["train"].metric, built["evaluation"].ks)
+    return RunConfig(**built)
+
+
+def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The sections as mappings, before they are checked: the file, then what it says for the model, then the overrides.
+
+    The file's `for_model` maps a model's name to values that go with that model; settings in its `model` section belong
+    to the model it names. So another `model.name` alone leaves nothing behind that was meant for the first.
+    """
+    return with_overrides(read_yaml(path), overrides)
+
+
+def with_overrides(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """What `read_values` makes of a file's sections; they are left as they are."""
+    values = copy.deepcopy(dict(sections))
+    changes = [_parse_override(override) for override in overrides]
+    by_model = _by_model(values.pop("for_model", None))
+    model = values.setdefault("model", {})
+    if not isinstance(model, dict):
+        raise UserError(f"config section 'model' must be a mapping with a name, not {model!r}")
+    name = next((value for keys, value in reversed(changes) if keys == ["model", "name"]), model.get("name"))
+    for known in [name, *by_model]:
+        if not isinstance(known, str) or known not in MODELS:
+            raise UserError(f"unknown model {known!r}{nearest(str(known), MODELS)}")
+    if model.get("name") != name:
+        values["model"] = {"name": name}
+    for dotted, value in by_model.get(name, {}).items():
+        _set(values, dotted.split("."), value)
+    for keys, value in changes:
+        _set(values, keys, value)
+    return values
+
+
+def _by_model(section: Any) -> dict[Any, dict[str, Any]]:
+    if section is not None and not isinstance(section, Mapping):
+        raise UserError(f"for_model must be a mapping of model names to values, not {section!r}")
+    by_model = {name: {} if values is None else values for name, values in (section or {}).items()}
+    for name, values in by_model.items():
+        if not isinstance(values, Mapping):
+            raise UserError(f"for_model.{name} must be a mapping of section.key to values, not {values!r}")
+        if "model.name" in values or not all(isinstance(dotted, str) for dotted in values):
+            raise UserError(f"for_model.{name} must map section.key to values, and cannot change model.name")
+    return by_model
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The sections of a file as they stand there.
+
+    Raises:
+        UserError: the file is missing or holds something else.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        found = ", ".join(sorted(str(other) for other in Path(path).parent.glob("*.yaml"))) or "none"
+        raise UserError(f"no config file {str(path)!r}; YAML files in that folder: {found}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"config file {str(path)!r} cannot be read as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(
+            f"config file {str(path)!r} must hold sections (data:, model:, ..), not {type(values).__name__}"
+        )
+    return values
+
+
+def _parse_override(override: str) -> tuple[list[str], Any]:
+    dotted, equals, text = override.partition("=")
+    if not equals or "." not in dotted:
+        raise UserError(f"override {override!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
+    try:
+        return dotted.split("."), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"the value of override {override!r} cannot be read: {error}") from error
+
+
+def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for position, key in enumerate(keys[:-1]):
+        if not isinstance(values.get(key), Mapping):
+            if values.get(key) is not None:
+                raise UserError(
+                    f"{'.'.join(keys[: position + 1])} is a value, not a section, so it has no {keys[-1]!r}"
+                )
+            values[key] = {}
+        values = values[key]
+    values[keys[-1]] = value
+
+
+def _check_sections(names: Iterable[str]) -> None:
+    known = [field.name for field in dataclasses.fields(RunConfig)]
+    for name in names:
+        if name not in known:
+            raise UserError(f"unknown config section {name!r}{nearest(name, known)}")
+
+
+def _check_metric(metric: str, ks: Sequence[int]) -> None:
+    known = metric_keys(tuple(ks))
+    if metric not in known:
+        raise UserError(f"train.metric={metric!r} is not among the metrics{nearest(metric, known)}")
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "sampler": SamplerConfig,
+    "tables": TablesConfig,
+    "optimizer": OptimizerConfig,
+    "train": TrainConfig,
+    "evaluation": EvaluationConfig,
+    "resources": ResourcesConfig,
+    "checkpoint": CheckpointConfig,
+    "run": RunSection,
+    "prepare": PrepareConfig,
+}
+
+
+def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tuple[PrepareConfig, str | None]:
+    """The `prepare` section alone, with or without a file, and where the file wants the store.
+
+    Raises:
+        UserError: there is nothing to prepare, or what `build` refuses.
+    """
+    values: dict[str, Any] = read_yaml(path) if path is not None else {}
+    for override in overrides:
+        _set(values, *_parse_override(override))
+    _check_sections(values.keys() - {"for_model"})
+    if not values.get("prepare"):
+        raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
+    return build(PrepareConfig, values["prepare"], "prepare"), (values.get("data") or {}).get("store")
