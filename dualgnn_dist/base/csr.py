@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.raw_reads import load_int32, load_int64
 
 
@@ -119,7 +120,7 @@ def row_span(csr: CSRHandle, row: int) -> tuple[np.int64, Any, Any]:
     return shard, start, load_int64(csr.offsets[shard], local + 1) - start
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def row_lengths(csr: CSRHandle, rows: np.ndarray) -> np.ndarray:
     """int32 row lengths of int32 `rows`."""
     lengths = np.empty(len(rows), dtype=np.int32)
@@ -128,7 +129,7 @@ def row_lengths(csr: CSRHandle, rows: np.ndarray) -> np.ndarray:
     return lengths
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def copy_rows(csr: CSRHandle, rows: np.ndarray, offsets: np.ndarray, neighbors: np.ndarray) -> None:
     """Fills `neighbors[offsets[k]:offsets[k + 1]]` with the neighbours of `rows[k]`."""
     for position in range(len(rows)):
@@ -138,13 +139,13 @@ def copy_rows(csr: CSRHandle, rows: np.ndarray, offsets: np.ndarray, neighbors: 
             neighbors[target + k] = load_int32(csr.neighbors[shard], start + k)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def contains(csr: CSRHandle, row: int, column: int) -> bool:
     """Whether `column` is a neighbour of `row`: a binary search in the sorted row."""
     return find(csr, row, column) >= 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find(csr: CSRHandle, row: int, column: int) -> int:
     """The position of `column` within `row`, or -1."""
     shard, start, length = row_span(csr, row)

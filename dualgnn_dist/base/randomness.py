@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from dualgnn_dist.base.kernels import kernel
+
 # What a key is for. In one place, so that two parts can never draw the same numbers.
 ORDER = 1
 NEGATIVES = 2
@@ -32,7 +34,7 @@ _11, _27, _30, _31, _32 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64
 Word = int | np.integer
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def mix(state: Word, word: Word) -> np.uint64:
     """Absorbs one word: a bijection of either argument when the other is held."""
     z = (np.uint64(state) + _GAMMA) ^ np.uint64(word)
@@ -53,26 +55,26 @@ def mix_32(word: Word) -> np.uint32:
     return np.uint32(z ^ np.uint32(z >> _16))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def key(seed: Word, epoch: Word, step: Word, purpose: Word) -> np.uint64:
     """The key of all draws for one purpose in one step."""
     return mix(mix(mix(mix(0, seed), epoch), step), purpose)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def draw(key: np.uint64, a: Word, b: Word, c: Word) -> np.uint64:
     """64 random bits for the counter (a, b, c) under `key`."""
     return mix(mix(mix(key, a), b), c)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def below(bits: np.uint64, n: Word) -> np.int64:
     """An integer in [0, n), 1 <= n <= 2**32: the high word of bits * n, biased by at most n / 2**64."""
     bits, factor = np.uint64(bits), np.uint64(n)
     return np.int64(((bits >> _32) * factor + (((bits & _LOW_HALF) * factor) >> _32)) >> _32)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def unit(bits: np.uint64) -> float:
     """A float64 in [0, 1): the highest 53 of the bits."""
     return np.float64(np.uint64(bits) >> _11) * 2.0**-53

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from dualgnn_dist.base.kernels import kernel
 
 _NO_VALUES = np.empty(0, dtype=np.float32)
 
@@ -29,7 +30,7 @@ def sparse_rows(
     )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _transpose(
     offsets: np.ndarray, sources: np.ndarray, num_sources: int, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

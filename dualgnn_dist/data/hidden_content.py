@@ -6,9 +6,9 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import MODALITIES, Word, draw, key, unit
 
 
@@ -48,7 +48,7 @@ class DropModality:
         return _hidden(np.uint64(key(self.seed, 0, zlib.crc32(modality.encode()), MODALITIES)), items, self.share)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _hidden(modality_key: Word, items: np.ndarray, share: float) -> np.ndarray:
     hidden = np.empty(len(items), dtype=np.bool_)
     for k in range(len(items)):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.world import World
 
 
@@ -66,7 +66,7 @@ def put_rows(target: torch.Tensor, places: torch.Tensor, rows: torch.Tensor) -> 
         target.index_copy_(0, places, rows)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _put_rows(target: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
     for position in range(len(places)):
         place = places[position]

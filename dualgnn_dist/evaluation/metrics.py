@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 
 NdcgConvention = Literal["standard", "dualgnn"]
 NAMES = ("precision", "recall", "ndcg", "hitrate", "map", "mrr")
@@ -89,7 +89,7 @@ def means(sums: dict[str, float]) -> dict[str, float]:
     return {key: value / num_users for key, value in sums.items() if key != "num_users"}
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _find_hits(ranked: np.ndarray, offsets: np.ndarray, items: np.ndarray) -> np.ndarray:
     """bool [n, K]: whether each listed item is among the user's held-out items."""
     hits = np.zeros(ranked.shape, dtype=np.bool_)

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numba import njit
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 
 _CHUNK = 64  # scores that the filter compares at once
 # What truncating a factor to TF32 or bfloat16 loses of it, by torch.get_float32_matmul_precision().
@@ -115,7 +115,7 @@ def _tolerances(users: np.ndarray, items: np.ndarray) -> np.ndarray:
     return np.where(largest < 1e38, tolerances, np.nan)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _scan(
     scores: np.ndarray,
     first_item: int,
@@ -154,7 +154,7 @@ def _scan(
                     threshold = np.float32(worst - tolerances[row])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _any_above(scores: np.ndarray, threshold: float) -> bool:
     """Whether any score is not at or below the threshold. Without a branch, so that vector instructions do it."""
     any_above = np.int32(0)  # with a bool, or a length known when compiled, LLVM makes code four times slower
@@ -163,7 +163,7 @@ def _any_above(scores: np.ndarray, threshold: float) -> bool:
     return any_above != 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _inner_product(user: np.ndarray, item: np.ndarray) -> float:
     """In float64: exact products, summed in a fixed order (four interleaved sums hide the latency of an addition)."""
     width = len(user)
@@ -179,7 +179,7 @@ def _inner_product(user: np.ndarray, item: np.ndarray) -> float:
     return (a + b) + (c + d)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _insert(best_items: np.ndarray, best_scores: np.ndarray, item: int, score: float) -> None:
     """Puts the item behind all that score at least as much; the last of the list drops out."""
     place = len(best_scores) - 1

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, row_span
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.raw_reads import load_int32
 
 Weighting = Literal["softmax", "mean", "count"]
@@ -50,7 +50,7 @@ def exact_co_users(cooccurrence: ShardedCSR, users: np.ndarray, co_users: CoUser
     return rows
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _fill(
     neighbors: np.ndarray,
     counts: np.ndarray,
@@ -68,7 +68,7 @@ def _fill(
         out_weights[start:stop] = weights[: stop - start]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """int32 [n, K] neighbours and counts in the stored order, and how many there are of each user."""
     neighbors = np.empty((len(users), max_neighbors), dtype=np.int32)
@@ -83,7 +83,7 @@ def heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> tuple[np.
     return neighbors, counts, lengths
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weigh(counts: np.ndarray, weighting: int, weights: np.ndarray) -> None:
     """Fills weights[:len(counts)] with s(u, v), which sum to 1. The first count is the largest: exp cannot overflow."""
     total = 0.0

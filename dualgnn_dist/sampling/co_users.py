@@ -10,9 +10,9 @@ variance.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import CO_USERS, mix, unit
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows
 from dualgnn_dist.models.co_users import WEIGHTINGS, CoUserRows, Weighting, heaviest, weigh
@@ -51,7 +51,7 @@ def sample_co_users(
     return CoUserRows(offsets, chosen, weights)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _uncount(
     user_item: CSRHandle, excluded: Excluded, neighbors: np.ndarray, counts: np.ndarray, lengths: np.ndarray
 ) -> None:
@@ -73,7 +73,7 @@ def _uncount(
         lengths[k] = kept
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _sample(
     users: np.ndarray,
     neighbors: np.ndarray,
@@ -102,7 +102,7 @@ def _sample(
                 weights[position] = share
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw_tail(tail: np.ndarray, share: float, key: int, positions: np.ndarray) -> None:
     """Fills `positions` (into `tail`): the k-th is where the cumulative weight passes a uniform point of slice k."""
     cumulative = 0.0

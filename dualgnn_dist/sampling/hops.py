@@ -14,10 +14,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from numba import njit
 
 from dualgnn_dist.base.batch import Hop, Subgraph
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import Word, mix
 from dualgnn_dist.base.sparse import sparse_rows
 from dualgnn_dist.sampling.config import Backend, Draws
@@ -173,7 +173,7 @@ class _Reached:
         _clear(self._positions, self.nodes)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _relabel(neighbors: np.ndarray, positions: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The position of each neighbour, and the known nodes followed by the new ones in order of first reach.
 
@@ -195,7 +195,7 @@ def _relabel(neighbors: np.ndarray, positions: np.ndarray, known: np.ndarray) ->
     return local, nodes[:num_nodes]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _clear(positions: np.ndarray, nodes: np.ndarray) -> None:
     for node in nodes:
         positions[node] = -1

@@ -9,11 +9,11 @@ draws; they lower the variance of a step at the cost of a larger subgraph.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base import randomness
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, contains, row_span
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.raw_reads import load_int32
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.sampling.config import SamplerConfig
@@ -75,7 +75,7 @@ def popularity_weights(item_degrees: np.ndarray, alpha: float) -> np.ndarray:
     return np.where(item_degrees > 0, np.maximum(item_degrees, 1).astype(np.float64) ** alpha, 0.0)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Walker's alias method (Vose 1991): one draw costs one uniform number, whatever the number of items.
 
@@ -106,7 +106,7 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return keep, alias
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _fill_uniform(
     user_item: CSRHandle, users: np.ndarray, slots: np.ndarray, num_items: int, key: np.uint64, negatives: np.ndarray
 ) -> int:
@@ -126,7 +126,7 @@ def _fill_uniform(
     return -1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _select(user_item: CSRHandle, user: int, bits: np.uint64, num_items: int) -> int:
     """A uniform item outside the row: draws its rank among them and walks the row past the neighbours below it."""
     shard, start, degree = row_span(user_item, user)
@@ -138,7 +138,7 @@ def _select(user_item: CSRHandle, user: int, bits: np.uint64, num_items: int) ->
     return item
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _fill_weighted(
     user_item: CSRHandle,
     users: np.ndarray,
@@ -165,7 +165,7 @@ def _fill_weighted(
     return -1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw_weighted(keep: np.ndarray, alias: np.ndarray, bits: np.uint64) -> int:
     """One number decides both: its whole part the position, its fraction between position and alias."""
     point = randomness.unit(bits) * len(keep)
@@ -175,7 +175,7 @@ def _draw_weighted(keep: np.ndarray, alias: np.ndarray, bits: np.uint64) -> int:
     return position if point - position < keep[position] else int(alias[position])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _select_weighted(user_item: CSRHandle, user: int, bits: np.uint64, weights: np.ndarray) -> int:
     """An item outside the row in proportion to its weight, by two walks over all items; -1 where there is none."""
     total = 0.0

@@ -10,9 +10,9 @@ billion interactions cost no memory.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base import randomness
+from dualgnn_dist.base.kernels import kernel
 
 _NUM_ROUNDS = 6
 _MIN_BITS = 8  # on a few bits a Feistel network reaches few of the permutations: let tiny ranges walk instead
@@ -44,7 +44,7 @@ def batch_slice(
     return slots, permute(first + slots, num_interactions, seed, epoch)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def permute(positions: np.ndarray, num_interactions: int, seed: int, epoch: int) -> np.ndarray:
     """Where int64 `positions` of the epoch's permutation of [0, num_interactions) lead. int64, bijective."""
     num_bits = _MIN_BITS
@@ -60,7 +60,7 @@ def permute(positions: np.ndarray, num_interactions: int, seed: int, epoch: int)
     return indices
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _feistel(value: int, num_bits: int, key: np.uint64) -> int:
     """A keyed bijection of [0, 2**num_bits): the halves take turns, each XORed with a hash of the other."""
     low_bits = num_bits // 2

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from dualgnn_dist.base.kernels import kernel
 
 LONG_ROW = 32  # shorter ones are sorted by insertion, which allocates nothing
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count(keys: np.ndarray, num_keys: int) -> np.ndarray:
     """int64 [num_keys]: how often each of the integer `keys` in [0, num_keys) occurs."""
     counts = np.zeros(num_keys, dtype=np.int64)
@@ -35,7 +36,7 @@ def stable_order(keys: np.ndarray, num_keys: int) -> np.ndarray:
     return group(np.arange(len(keys)), keys, row_offsets(keys, num_keys), np.empty(len(keys), dtype=np.int64))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sort_row(order: np.ndarray, values: np.ndarray) -> None:
     """Kernel side: sorts `order`, positions in the `values` of one row, by value; equal ones keep their order."""
     if len(order) > LONG_ROW:
@@ -49,7 +50,7 @@ def sort_row(order: np.ndarray, values: np.ndarray) -> None:
         order[free] = position
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _scatter(values: np.ndarray, keys: np.ndarray, next_position: np.ndarray, out: np.ndarray) -> None:
     for k in range(len(keys)):
         out[next_position[keys[k]]] = values[k]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.data.prepare.counting_sort import count, group, row_offsets, sort_row
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.scratch import Scratch
@@ -70,7 +70,7 @@ def _renumber(rows: np.ndarray, num_rows: int, scratch: Scratch) -> tuple[np.nda
     return kept, renumbered
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _first_of_pairs(
     offsets: np.ndarray,
     items: np.ndarray,
@@ -97,7 +97,7 @@ def _first_of_pairs(
     return size
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _is_earlier(row: int, other: int, timestamps: np.ndarray | None, splits: np.ndarray | None) -> bool:
     """Whether a row goes before another that stands before it in the input."""
     if splits is not None and splits[row] != splits[other]:
@@ -105,7 +105,7 @@ def _is_earlier(row: int, other: int, timestamps: np.ndarray | None, splits: np.
     return timestamps is not None and timestamps[row] < timestamps[other]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _degrees(
     users: np.ndarray, items: np.ndarray, kept_users: np.ndarray, kept_items: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

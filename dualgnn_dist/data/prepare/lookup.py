@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import mix
 
 
@@ -29,7 +29,7 @@ class Lookup:
         return _find(self._keys, self._slots, keys)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _slot(keys: np.ndarray, slots: np.ndarray, key: np.int64 | np.uint64) -> np.int64:
     """The slot of a key, or the empty one where it would be."""
     slot = np.int64(mix(0, key) & np.uint64(len(slots) - 1))
@@ -38,7 +38,7 @@ def _slot(keys: np.ndarray, slots: np.ndarray, key: np.int64 | np.uint64) -> np.
     return slot
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _insert(keys: np.ndarray, slots: np.ndarray) -> bool:
     for position in range(len(keys)):
         slot = _slot(keys, slots, keys[position])
@@ -48,7 +48,7 @@ def _insert(keys: np.ndarray, slots: np.ndarray) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _find(keys: np.ndarray, slots: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     found = np.empty(len(wanted), dtype=np.int32)
     for k in range(len(wanted)):

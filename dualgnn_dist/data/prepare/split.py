@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.data.prepare.counting_sort import count, row_offsets, sort_row
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES
@@ -153,14 +153,14 @@ def _timestamps(table: InteractionTable, method: Split) -> np.ndarray:
     return table.timestamps
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _inverse(permutation: np.ndarray, out: np.ndarray) -> np.ndarray:
     for place in range(len(permutation)):
         out[permutation[place]] = place
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _hold_out_last(
     offsets: np.ndarray,
     places: np.ndarray,

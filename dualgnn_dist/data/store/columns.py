@@ -16,6 +16,7 @@ from numba import njit
 from dualgnn_dist.base.batch import Feature
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.raw_reads import load_float16, load_float32
 from dualgnn_dist.data.store.schema import ModalityInfo
 
@@ -168,7 +169,7 @@ def _presence(shards: Sequence[pa.Array]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, dtype=bool)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gather_vectors(
     addresses: np.ndarray, rows_per_shard: int, is_float16: bool, rows: np.ndarray, values: np.ndarray
 ) -> None:
@@ -189,7 +190,7 @@ def _gather_vectors(
                 target[column] = load_float32(source, first + column)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gather_bfloat16(
     addresses: np.ndarray, rows_per_shard: int, is_float16: bool, rows: np.ndarray, values: np.ndarray
 ) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 
+from dualgnn_dist.base.kernels import kernel_ieee
 from dualgnn_dist.embeddings.adam.missed_steps import entry_of
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def read(
     state: Any,
     missed: Any,
@@ -40,7 +40,7 @@ def read(
             target[column] = value[column] - learning_rate * first[column] * drift[column]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def update(
     state: Any,
     missed: Any,
@@ -82,7 +82,7 @@ def update(
         state.last_step[row] = step
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def _sum_terms(missed: Any, last_step: int, step: int, second: np.ndarray, root: np.ndarray, drift: np.ndarray) -> None:
     """Fills `drift` with the sum of the row's terms."""
     for column in range(len(drift)):
@@ -95,7 +95,7 @@ def _sum_terms(missed: Any, last_step: int, step: int, second: np.ndarray, root:
             drift[column] += weight / (root[column] + epsilon)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def _add_up(rows: np.ndarray, gradients: Any, sources: np.ndarray, position: int, slope: np.ndarray) -> None:
     """Fills `slope` with the sum of the gradients of the row at `position`, which stand side by side."""
     num_own = len(gradients[0])

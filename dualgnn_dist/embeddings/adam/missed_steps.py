@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 
+from dualgnn_dist.base.kernels import kernel_ieee
 from dualgnn_dist.embeddings.config import RowAdamConfig
 
 _MAX_SPREAD = 0.04  # relative standard deviation of the r_k up to which two terms hold the sum to about 1e-5
@@ -75,14 +75,14 @@ def _constants(config: RowAdamConfig) -> tuple[float, float, float]:
     return config.beta1, config.beta2, config.epsilon
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def entry_of(last_step: int, step: int, horizon: int, num_entries: int) -> int:
     """Where the terms of a row are found."""
     gap = step - last_step
     return gap if gap < horizon else min(horizon + last_step, num_entries - 1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def _terms(
     start: np.ndarray, gap: np.ndarray, beta1: float, beta2: float, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -102,7 +102,7 @@ def _terms(
     return offsets, weights[: offsets[-1]].copy(), epsilons[: offsets[-1]].copy()
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def _exact_terms(start: int, gap: int, beta1: float, beta2: float, weight: np.ndarray, node: np.ndarray) -> None:
     power1, power2 = beta1**start, beta2**start  # beta^(s+k); it is far from 1, so that 1 less it is exact enough
     decay1 = decay2 = 1.0  # beta^k
@@ -112,7 +112,7 @@ def _exact_terms(start: int, gap: int, beta1: float, beta2: float, weight: np.nd
         weight[k] = node[k] * decay1 / (1 - power1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel_ieee
 def _in_two_terms(weight: np.ndarray, node: np.ndarray, num_terms: int) -> int:
     """Replaces the terms by the two that have the same moments 0 to 3, where the nodes lie close together."""
     if num_terms <= 2:

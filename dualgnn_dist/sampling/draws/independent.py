@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, find, row_span
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import Word, below, mix
 from dualgnn_dist.base.raw_reads import load_int32, prefetch_int32
 
@@ -57,7 +57,7 @@ class NumbaDraw:
         return Drawn(*_draw(self._graphs[side].handle, targets, fanout, np.uint64(key), hop, excluded))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw(
     csr: CSRHandle, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ def _draw(
     return offsets, neighbors, scale
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rows_of(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> tuple[np.ndarray, np.ndarray]:
     """Of each target the address of its first neighbour, int64, and how many are left to draw from, int32."""
     addresses = np.empty(len(targets), dtype=np.int64)
@@ -98,7 +98,7 @@ def rows_of(csr: CSRHandle, targets: np.ndarray, excluded: Excluded) -> tuple[np
     return addresses, available
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def take(available: np.ndarray, fanout: int) -> tuple[np.ndarray, np.ndarray]:
     """Offsets int32 and scale float32 of drawing `fanout` of those available, or all."""
     offsets = np.zeros(len(available) + 1, dtype=np.int32)
@@ -110,7 +110,7 @@ def take(available: np.ndarray, fanout: int) -> tuple[np.ndarray, np.ndarray]:
     return offsets, scale
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def choose(chosen: np.ndarray, n: int, key: int) -> None:
     """Fills `chosen` with len(chosen) distinct positions of [0, n), every subset equally likely.
 
@@ -133,7 +133,7 @@ def choose(chosen: np.ndarray, n: int, key: int) -> None:
                     return
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _choose_few(chosen: np.ndarray, n: int, key: int) -> None:
     """Floyd's: the k-th candidate lies in [0, n - count + k]; where it is taken, the last of that range stands in."""
     first_end = n - len(chosen) + 1
@@ -147,7 +147,7 @@ def _choose_few(chosen: np.ndarray, n: int, key: int) -> None:
             chosen[k] = first_end + k - 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def skip_excluded(csr: CSRHandle, target: int, excluded: np.ndarray, positions: np.ndarray) -> None:
     """Maps positions among the neighbours that are left to positions in the whole row. `excluded` ascends."""
     for other in range(len(excluded)):

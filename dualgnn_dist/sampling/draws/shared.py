@@ -13,9 +13,9 @@ is as likely as before, but neighbours whose ids are close come together more of
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import Word, below, mix, mix_32
 from dualgnn_dist.base.raw_reads import load_int32, prefetch_int32
 from dualgnn_dist.sampling.draws.independent import (
@@ -54,7 +54,7 @@ class SharedDraw:
         return Drawn(*_draw(self._graphs[side].handle, targets, fanout, np.uint64(key), hop, excluded))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw(
     csr: CSRHandle, targets: np.ndarray, fanout: int, key: int, hop: int, excluded: Excluded
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,7 +86,7 @@ def _draw(
     return offsets, neighbors, scale
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _read(row: int, start: int, degree: int, length: int, left_out: np.ndarray, seen: np.ndarray) -> int:
     """Writes `length` neighbours from position `start` on, round the end of the row, but for those left out."""
     before_end = min(length, degree - start)
@@ -106,7 +106,7 @@ def _read(row: int, start: int, degree: int, length: int, left_out: np.ndarray, 
     return num_seen
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _keep_smallest(seen: np.ndarray, key: int, numbers: np.ndarray, chosen: np.ndarray) -> None:
     """Fills `chosen` with those of the `seen` whose numbers are smallest, in that order; in the row's where all are."""
     count = len(chosen)
@@ -125,7 +125,7 @@ def _keep_smallest(seen: np.ndarray, key: int, numbers: np.ndarray, chosen: np.n
             largest = numbers[count - 1]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _insert(chosen: np.ndarray, numbers: np.ndarray, neighbor: int, number: int, place: int) -> None:
     """Puts a neighbour among the first `place` chosen, which ascend by their numbers; what was at `place` is lost."""
     while place > 0 and numbers[place - 1] > number:

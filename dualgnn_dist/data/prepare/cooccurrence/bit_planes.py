@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, row_span
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.raw_reads import load_int32
 from dualgnn_dist.data.prepare.cooccurrence.bit_vectors import (
     BITS,
@@ -101,7 +101,7 @@ class BitScratch(NamedTuple):
         return cls(planes, chosen, ties, rows, *numbers)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def popular_pairs(user_item: CSRHandle, item_user: CSRHandle, bitmaps: BitmapsHandle, user: int) -> int:
     """How many (item, other user) pairs a user has by items with a row of bits."""
     pairs = 0
@@ -113,7 +113,7 @@ def popular_pairs(user_item: CSRHandle, item_user: CSRHandle, bitmaps: BitmapsHa
     return pairs
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def heaviest_by_bits(
     user_item: CSRHandle,
     item_user: CSRHandle,
@@ -143,7 +143,7 @@ def heaviest_by_bits(
     return length
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _set_bits(item_user: CSRHandle, items: np.ndarray, words: np.ndarray) -> None:
     """Row r + 1 of `words` = the users of `items[r]`."""
     for r in range(len(items)):
@@ -153,7 +153,7 @@ def _set_bits(item_user: CSRHandle, items: np.ndarray, words: np.ndarray) -> Non
             words[r + 1, user >> 6] |= ONE << np.uint64(user & 63)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _popular_rows(user_item: CSRHandle, bitmaps: BitmapsHandle, user: int, rows: np.ndarray) -> int:
     """Writes the addresses of the user's bitmaps into `rows`, filled up to whole groups with the empty one."""
     size = 0
@@ -170,7 +170,7 @@ def _popular_rows(user_item: CSRHandle, bitmaps: BitmapsHandle, user: int, rows:
     return size
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_rows(num_rows: int, num_vectors: int, scratch: BitScratch) -> int:
     """Planes = the sum of the rows; returns how many planes were written.
 
@@ -201,7 +201,7 @@ def _add_rows(num_rows: int, num_vectors: int, scratch: BitScratch) -> int:
     return used
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_list(address: int, first: int, num_users: int, planes: np.ndarray) -> int:
     """Adds 1 to the users of an item without a row of bits; returns how many planes were written."""
     used = 0
@@ -219,7 +219,7 @@ def _add_list(address: int, first: int, num_users: int, planes: np.ndarray) -> i
     return used
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _choose(k: int, used: int, num_vectors: int, scratch: BitScratch) -> int:
     """Sets `chosen` to the users that are among the k heaviest for certain, `ties` to those with the next count.
 
@@ -249,7 +249,7 @@ def _choose(k: int, used: int, num_vectors: int, scratch: BitScratch) -> int:
     return 0 if is_zero else missing
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _choose_ties(missing: int, num_vectors: int, scratch: BitScratch) -> None:
     """Chooses the first `missing` of the ties."""
     chosen, ties = scratch.chosen.ctypes.data, scratch.ties.ctypes.data
@@ -271,7 +271,7 @@ def _choose_ties(missing: int, num_vectors: int, scratch: BitScratch) -> None:
         missing -= number
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _list_chosen(num_vectors: int, scratch: BitScratch) -> int:
     """Writes the chosen into `users` in ascending order; returns how many there are."""
     users, chosen = scratch.users, scratch.chosen.ctypes.data
@@ -293,7 +293,7 @@ def _list_chosen(num_vectors: int, scratch: BitScratch) -> int:
     return size
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _order(length: int, used: int, scratch: BitScratch, neighbors: np.ndarray, counts: np.ndarray) -> None:
     """Counting sort of the chosen: heavier first, equal counts as they come."""
     planes, users, chosen_counts, histogram = scratch.planes, scratch.users, scratch.counts, scratch.histogram

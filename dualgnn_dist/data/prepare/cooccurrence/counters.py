@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dualgnn_dist.base.csr import CSRHandle, ShardedCSR, row_span
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.raw_reads import load_int32
 from dualgnn_dist.data.prepare.cooccurrence.bit_planes import (
     Bitmaps,
@@ -155,7 +155,7 @@ def _shard(parts: Iterator[Columns], start: int, end: int, k: int, progress: Cal
     return offsets, neighbors[: offsets[-1]], counts[: offsets[-1]]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _count_block(
     user_item: CSRHandle,
     item_user: CSRHandle,
@@ -184,7 +184,7 @@ def _count_block(
     return lengths, neighbors[:size].copy(), counts[:size].copy()
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _count(user_item: CSRHandle, item_user: CSRHandle, limit: int, user: int, scratch: Scratch) -> int:
     """Counts shared items into `scratch.counts`; returns how many users were touched."""
     counts, touched = scratch.counts, scratch.touched
@@ -206,7 +206,7 @@ def _count(user_item: CSRHandle, item_user: CSRHandle, limit: int, user: int, sc
     return num_touched
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _select(num_touched: int, scratch: Scratch, neighbors: np.ndarray, heaviest: np.ndarray) -> int:
     """Fills in the heaviest of the touched with their counts; clears the scratch; returns how many there are.
 
@@ -240,7 +240,7 @@ def _select(num_touched: int, scratch: Scratch, neighbors: np.ndarray, heaviest:
     return min(position, len(neighbors))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _threshold(num_touched: int, scratch: Scratch, k: int) -> tuple[int, int, int]:
     """(the k-th largest count or 1, how many have that or more, the largest count).
 
@@ -263,7 +263,7 @@ def _threshold(num_touched: int, scratch: Scratch, k: int) -> tuple[int, int, in
     return 1, position, largest
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _last_tie(num_touched: int, threshold: int, places: int, scratch: Scratch) -> int:
     """A user below whom there are `places` users with the threshold's count, and not many more: ties beyond it lose."""
     counts, touched, buckets = scratch.counts, scratch.touched, scratch.buckets

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numba import njit
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import below, draw, key, unit
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality, TokenLists
 
@@ -158,7 +158,7 @@ def _interactions(
     return users[:size], items[:size]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _degrees(seed: int, first: int, last: int, least: int, mean: float, most: int) -> np.ndarray:
     degrees = np.empty(last - first, dtype=np.int64)
     user_key = np.uint64(key(seed, 0, 0, USER))
@@ -168,7 +168,7 @@ def _degrees(seed: int, first: int, last: int, least: int, mean: float, most: in
     return degrees
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw_items(
     seed: int,
     first: int,
