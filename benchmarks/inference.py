@@ -24,6 +24,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -56,7 +57,7 @@ def measure(model: str, options: argparse.Namespace) -> dict[str, Any]:
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        exact = infer(state.model, state.tables, trainer._store, world)
+        exact = infer(state.model, state.tables, trainer.evaluator.store, world)
         seconds.append(time.perf_counter() - started)
     grown = psutil.Process().memory_full_info().uss - before
     by_batch, error = rival(trainer, exact, options.batches)
@@ -115,7 +116,7 @@ def make_trainer(model: str, options: argparse.Namespace) -> Trainer:
     path.write_text(yaml.safe_dump(values))
     config = load(path, [])
     prepare_store(config)
-    return Trainer(config, config.data.open(), World(num_threads=options.threads))
+    return Trainer.build(config, config.data.open(), Host(World(num_threads=options.threads)))
 
 
 if __name__ == "__main__":

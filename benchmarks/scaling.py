@@ -30,6 +30,7 @@ from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -119,7 +120,7 @@ def measure(size: int, batch_size: int, options: argparse.Namespace) -> dict[str
     started = time.perf_counter()
     store = Store.open(config.data.store)
     opened = time.perf_counter() - started
-    trainer = Trainer(config, store, World())
+    trainer = Trainer.build(config, store, Host(World()))
     found = steps(trainer, 12 if batch_size > 500 else 40)
     table = sum(t.state.values.nbytes * 3 + t.state.last_step.nbytes for t in trainer.state.tables.values())
     private = anonymous_bytes()

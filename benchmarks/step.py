@@ -27,6 +27,7 @@ from dualgnn_dist.base.batch import Batch
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -66,7 +67,7 @@ def main() -> None:
             suffix = ", bfloat16" if "bfloat16" in name else ""
             rows.append(row(f"PyG layers{suffix}, same batches", time_all(pyg_step(trainer), batches), batches[0]))
         if options.whole_graph_steps and name == "ours":
-            around = whole_graph(trainer._store, trainer.state.model)
+            around = whole_graph(trainer.evaluator.store, trainer.state.model)
             wholes = [whole_graph_batch(trainer.loader, around, 0, step) for step in range(options.whole_graph_steps)]
             rows.append(row("whole graph a batch", time_all(trainer.train_step, wholes), wholes[0]))
             del around, wholes
@@ -107,14 +108,14 @@ def make_trainer(options: argparse.Namespace, variant: Sequence[str] = ()) -> Tr
     path.write_text(yaml.safe_dump(values))
     config = load(path, [*variant, *options.overrides])
     prepare_store(config)
-    return Trainer(config, config.data.open(), World(num_threads=options.threads))
+    return Trainer.build(config, config.data.open(), Host(World(num_threads=options.threads)))
 
 
 def pyg_step(trainer: Trainer) -> Callable[[Batch], Any]:
     """A step of the model in PyG's layers, from the values that ours has: it computes the same loss, or raises."""
-    config, state = trainer._config, trainer.state
+    config, state = trainer.config, trainer.state
     regularization, precision = config.model.settings.regularization, config.train.precision
-    model = PyGDualGNN(trainer._store.manifest.num_users, DIMENSIONS, config.model.settings.width)
+    model = PyGDualGNN(trainer.evaluator.store.manifest.num_users, DIMENSIONS, config.model.settings.width)
     batch = trainer.loader.batch(2, 0)
     table = state.tables["users"]
     rows = table.fetch(batch.around.subgraph.users)
@@ -164,7 +165,7 @@ def time_stages(trainer: Trainer, batches: Sequence[Batch]) -> dict[str, float]:
         timed("sample", trainer.loader.batch, 1, step)
         graph = batch.around.subgraph
         rows = {side: timed("fetch", table.fetch, getattr(graph, side)) for side, table in state.tables.items()}
-        with autocast(trainer._config.train.precision):
+        with autocast(trainer.config.train.precision):
             losses = timed("forward", state.model, batch, rows.get("users"), rows.get("items"))
         assert state.dense_optimizer is not None
         state.dense_optimizer.zero_grad()

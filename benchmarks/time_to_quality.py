@@ -25,8 +25,9 @@ from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch.run import prepare_store
 from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
-from dualgnn_dist.training.run_folder import RunFolder
+from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.trainer import Trainer
 
 WHOLE_GRAPH = "whole graph"
@@ -36,9 +37,9 @@ class WholeGraphLoader(Loader):
     """The same triples; every batch is surrounded by everything."""
 
     def __init__(self, trainer: Trainer) -> None:
-        config = trainer._config
-        super().__init__(trainer._store, trainer.state.model, config.sampler, config.run.seed, World())
-        self._around = whole_graph(trainer._store, trainer.state.model)
+        config = trainer.config
+        super().__init__(trainer.evaluator.store, trainer.state.model, config.sampler, config.run.seed, World())
+        self._around = whole_graph(trainer.evaluator.store, trainer.state.model)
 
     def batch(self, epoch: int, step: int) -> Batch:
         """See `whole_graph_batch`."""
@@ -91,10 +92,10 @@ def train(arm: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     own = [f"train.epochs={epochs}", "train.eval_every=1", "train.patience=null", "resources.num_workers=0"]
     own += [f"run.output={options.output}", f"run.name={name}", *filter(None, changes.split(";"))]
     config = load(options.config, [*options.overrides, *own])
-    trainer = Trainer(config, config.data.open(), World(num_threads=options.threads))
+    trainer = Trainer.build(config, config.data.open(), Host(World(num_threads=options.threads)))
     trainer.train_step(trainer.loader.batch(0, 0))  # compiles the kernels
-    RunFolder.create(config.run.folder, config.to_yaml(), resume=False)
-    trainer = Trainer(config, config.data.open(), World(num_threads=options.threads))
+    Run(config.run).begin(config.to_yaml(), resume=False)
+    trainer = Trainer.build(config, config.data.open(), Host(World(num_threads=options.threads)))
     if arm == WHOLE_GRAPH:
         trainer.loader = WholeGraphLoader(trainer)
     trainer.fit()

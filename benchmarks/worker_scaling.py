@@ -28,6 +28,7 @@ from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -92,7 +93,7 @@ def work(rank: int, size: int, batch: int, folder: str, options: argparse.Namesp
         dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size)
     path = Path(options.output) / f"{options.interactions}.yaml"
     config = load(path, [f"sampler.batch_size={batch}", *options.overrides])
-    trainer = Trainer(config, Store.open(config.data.store), World(rank, size) if is_group else World())
+    trainer = Trainer.build(config, Store.open(config.data.store), Host(World(rank, size) if is_group else World()))
     seconds, nodes, batches = [], [], trainer.loader.epoch(0)
     for _ in range(options.steps):
         started = time.perf_counter()

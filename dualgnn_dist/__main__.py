@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 
-from dualgnn_dist import compare, evaluate, explain, prepare, report, train, tune
+from dualgnn_dist import __version__
 from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.base.errors import UserError, nearest
 
 VERBS = {
-    "prepare": (prepare.main, "raw data -> an Arrow store"),
-    "train": (train.main, "a config -> a trained model and its test metrics"),
-    "tune": (tune.main, "a search space -> trials on a Ray cluster, the best run and its test metrics"),
-    "evaluate": (evaluate.main, "a finished run -> its metrics again, on any number of workers"),
-    "compare": (compare.main, "finished runs -> means over seeds, paired tests, a table and a picture"),
-    "report": (report.main, "a run or a sweep -> one HTML page that needs no network"),
-    "explain": (explain.main, "a finished run -> its modality weights by community, a user's co-users"),
+    "prepare": "raw data -> an Arrow store",
+    "train": "a config -> a trained model and its test metrics",
+    "tune": "a search space -> trials on a Ray cluster, the best run and its test metrics",
+    "evaluate": "a finished run -> its metrics again, on any number of workers",
+    "compare": "finished runs -> means over seeds, paired tests, a table and a picture",
+    "report": "a run or a sweep -> one HTML page that needs no network",
+    "explain": "a finished run -> its modality weights by community, a user's co-users",
 }
 
 
@@ -29,20 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(verb: str, arguments: list[str]) -> None:
     if verb in ("-h", "--help"):
         print(_help())
+    elif verb == "--version":
+        print(f"dualgnn-dist {__version__}")
     elif verb in VERBS:
-        VERBS[verb][0](arguments)
+        importlib.import_module(f"dualgnn_dist.{verb}").main(arguments)
     else:
         raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)}")
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {name:<10} {what}" for name, (_, what) in VERBS.items())
+    verbs = "\n".join(f"  {name:<10} {what}" for name, what in VERBS.items())
     return (
         "usage: dualgnn-dist VERB ...\n\n"
         "Train multimodal graph recommenders, from raw interactions to full-ranking metrics.\n\n"
         f"verbs:\n{verbs}\n\n"
         "example:\n  dualgnn-dist train --config configs/quickstart.yaml\n\n"
-        "each verb explains itself: dualgnn-dist train --help"
+        "each verb explains itself: dualgnn-dist train --help; --version says which version this is"
     )
 
 

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
+import time
 from collections.abc import Sequence
 
 from dualgnn_dist.base import command_line
-from dualgnn_dist.base.command_line import run_program
-from dualgnn_dist.launch.run import train
-from dualgnn_dist.results.metrics_table import show
-from dualgnn_dist.training.load import load
-from dualgnn_dist.training.run_at_url import Mirror
-from dualgnn_dist.training.run_folder import METRICS
+from dualgnn_dist.base.errors import UserError
+
+_DEMO = "quickstart"
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    parser = command_line.parser(
+        "train",
+        "Train a model and rank the test items; makes the store first if there is none.\n"
+        "Without any argument the demo is trained.",
+        "python -m dualgnn_dist.train --config configs/tiktok.yaml \\\n"
+        "    model.name=lightgcn optimizer.learning_rate=0.001 run.name=tiktok_lightgcn",
+    )
+    command_line.add_config(parser, required=False)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run of this name from its newest checkpoint"
+    )
+    parser.add_argument(
+        "--resume-or-start", action="store_true", help="the same, or start where there is no such run: for what retries"
+    )
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    made = command_line.parser(
-        "train",
-        "Train a model and rank the test items; makes the store first if there is none.",
-        "python -m dualgnn_dist.train --config configs/tiktok.yaml \\\n"
-        "    model.name=lightgcn optimizer.learning_rate=0.001 run.name=tiktok_lightgcn",
-    )
-    command_line.add_config(made)
-    made.add_argument(
-        "--resume", action="store_true", help="go on with the run of this name from its newest checkpoint"
-    )
-    made.add_argument(
-        "--resume-or-start", action="store_true", help="the same, or start where there is no such run: for what retries"
-    )
-    options = command_line.parse(made, arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = command_line.parse(parser(), arguments)
+    from dualgnn_dist.base.screen import say
+    from dualgnn_dist.launch.run import start_run
+    from dualgnn_dist.results.metrics_table import show
+    from dualgnn_dist.training.load import load
+    from dualgnn_dist.training.run import Run
+    from dualgnn_dist.training.run_folder import METRICS
+
+    if options.config is None and arguments:
+        raise UserError("which run? name a config with --config FILE; without any argument the demo is trained")
+    if options.config is None:
+        say(f"no config was named: this is the demo, the config {_DEMO}; `--help` says how to train something else")
+        options.config, options.overrides = _DEMO, [f"run.name={_DEMO}_{time.strftime('%Y%m%d_%H%M%S')}"]
     config = load(options.config, options.overrides)
-    resume = options.resume or (options.resume_or_start and Mirror(config.with_absolute_paths().run).is_started())
-    folder = train(config, resume)
-    show(folder, json.loads((folder / METRICS).read_text()))
+    run = Run(config.with_absolute_paths().run)
+    folder = start_run(config, options.resume or (options.resume_or_start and run.is_started()))
+    show(run.name_for_people, json.loads((folder / METRICS).read_text()))
 
 
 if __name__ == "__main__":
-    run_program(main)
+    command_line.run_program(main)

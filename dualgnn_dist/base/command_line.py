@@ -19,22 +19,22 @@ def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
     )
 
 
-def add_config(made: argparse.ArgumentParser, required: bool = True) -> None:
+def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Adds `--config FILE` and the overrides behind the options."""
-    made.add_argument("--config", metavar="FILE", required=required, help="one complete run as YAML, see configs/")
-    add_overrides(made)
+    parser.add_argument("--config", metavar="FILE", required=required, help="one complete run as YAML, see configs/")
+    add_overrides(parser)
 
 
-def add_overrides(made: argparse.ArgumentParser) -> None:
+def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Adds the overrides alone."""
-    made.add_argument(
+    parser.add_argument(
         "overrides", nargs="*", metavar="section.key=value", help="overrides a value of the config, see the example"
     )
 
 
-def parse(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parses options and overrides in any order."""
-    return made.parse_intermixed_args(arguments)
+    return parser.parse_intermixed_args(arguments)
 
 
 def run_program(program: Callable[[], None]) -> None:

@@ -18,6 +18,28 @@ from dualgnn_dist.base.errors import UserError, nearest
 T = TypeVar("T")
 
 
+Decides = Literal["numbers", "measure", "length", "speed", "place"]
+
+
+def setting(default: Any = dataclasses.MISSING, *, decides: Decides) -> Any:
+    """A field of a config that says what it decides. A plain field decides numbers.
+
+    `numbers`  what a step computes        `measure`  what the outcome is measured on, and by
+    `length`   how long a run goes on      `speed`    how fast it goes: numbers change by rounding at the most
+    `place`    where something lies
+
+    From it follow, once and for all: what must be equal to resume a run (`numbers`, `measure`), what makes two runs one
+    row of a comparison (these and `length`, but the seed), what a sweep may search (`numbers`), and which settings a
+    store has to be made with.
+    """
+    return dataclasses.field(default=default, metadata={"decides": decides})
+
+
+def decides(cls: Any) -> dict[str, Decides]:
+    """Of a config class: the name of each setting -> what it decides."""
+    return {field.name: field.metadata.get("decides", "numbers") for field in dataclasses.fields(cls)}
+
+
 def build(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
     """Makes the frozen dataclass `cls` from `values`, every key and type checked.
 

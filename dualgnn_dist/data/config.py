@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from dualgnn_dist.base.config import setting
 from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.data.hidden_content import DropModality
 from dualgnn_dist.data.store.reader import Store
@@ -23,11 +24,11 @@ class DataConfig:
         verify: reads every byte before the store is used; what is damaged of a copy is fetched again.
     """
 
-    store: str
-    modalities: tuple[str, ...] | None = None
-    drop_modality: DropModality | None = None
-    cache: str | None = None
-    verify: bool = False
+    store: str = setting(decides="place")
+    modalities: tuple[str, ...] | None = setting(None, decides="measure")
+    drop_modality: DropModality | None = setting(None, decides="measure")
+    cache: str | None = setting(None, decides="place")
+    verify: bool = setting(False, decides="speed")
 
     def folder(self) -> Path:
         """The store's folder on this node; what lies behind a URL is copied here first, unless it has been.

@@ -7,7 +7,7 @@ import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from dualgnn_dist.base.config import plain
+from dualgnn_dist.base.config import decides, plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.base.screen import say
@@ -20,8 +20,6 @@ from dualgnn_dist.data.store.reader import Store
 
 Blocks = AbstractContextManager[BlockMap | None]
 """Entered while a store is made: who counts its co-occurrence, block by block; None: threads of this process."""
-
-_DO_NOT_CHANGE_A_STORE = ("num_threads", "backend", "overwrite")
 
 
 def ensure_store(data: DataConfig, prepare_config: PrepareConfig | None, blocks: Blocks | None = None) -> Store:
@@ -81,8 +79,9 @@ def _check_settings(store: Store, config: PrepareConfig) -> None:
     """A store made from something else than the config says would give numbers under a wrong name."""
     stored, asked = store.manifest.settings["prepare"], plain(config)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}  # of settings younger than the store
-    for key, value in asked.items():
-        if key not in (*_DO_NOT_CHANGE_A_STORE, "input") and stored.get(key, defaults[key]) != value:
+    for key, decision in decides(config).items():
+        value = asked[key]
+        if decision == "numbers" and stored.get(key, defaults[key]) != value:
             raise UserError(
                 f"the store {store.path} was made with prepare.{key}={stored.get(key)!r}, the config says {value!r}; "
                 "point data.store to another folder, or make it again with `prepare --overwrite`"

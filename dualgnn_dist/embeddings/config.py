@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from dualgnn_dist.base.config import setting
+
 
 @dataclass(frozen=True, kw_only=True)
 class TablesConfig:
@@ -15,7 +17,7 @@ class TablesConfig:
         device: `worker` is the worker's own device; `host` its main memory, for tables that a GPU cannot hold.
     """
 
-    device: Literal["worker", "host"] = "worker"
+    device: Literal["worker", "host"] = setting("worker", decides="place")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dualgnn_dist.base.config import setting
 from dualgnn_dist.evaluation.metrics import NdcgConvention
 
 
@@ -16,8 +17,8 @@ class EvaluationConfig:
         ndcg_convention: `dualgnn` takes the ideal over the hits found, as the released DualGNN does; for comparisons.
     """
 
-    ks: tuple[int, ...] = (5, 10, 20, 50)
-    ndcg_convention: NdcgConvention = "standard"
+    ks: tuple[int, ...] = setting((5, 10, 20, 50), decides="measure")
+    ndcg_convention: NdcgConvention = setting("standard", decides="measure")
 
     def __post_init__(self) -> None:
         if not self.ks or min(self.ks) < 1:

@@ -1,6 +1,7 @@
 """Where workers come from. Nothing else knows Ray or Optuna.
 
 run          a run from its config to its metrics
+workers      who works: this process, or Ray
 in_process   one worker, this process
 ray_train    workers under Ray Train
 ray_metrics  their readings as Ray metrics

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray.exceptions import RayTaskError
 
-from dualgnn_dist.data.prepare.config import PrepareConfig
-from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap, in_order
+from dualgnn_dist.data.prepare.cooccurrence.blocks import in_order
 
 
 class RayMap:
@@ -55,11 +54,6 @@ def ray_map(in_flight: int | None = None) -> Iterator[RayMap]:
     finally:
         if not was_running:
             ray.shutdown()
-
-
-def blocks_of(config: PrepareConfig | None) -> AbstractContextManager[BlockMap | None] | None:
-    """Who counts co-occurrence as the settings want it; entered when there is something to count."""
-    return ray_map() if config is not None and config.backend == "ray" else None
 
 
 @ray.remote(num_cpus=1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from dualgnn_dist.training.telemetry import METRICS, Listener, Metric, Reading, metric_of
+from dualgnn_dist.training.listeners.telemetry import METRICS, Listener, Metric, Reading, metric_of
 
 PREFIX = "dualgnn_"  # Ray puts `ray_` before it, and `_total` behind a counter
 # Bounds between which a quantile of the seconds is estimated: a small model's step to a large one's.

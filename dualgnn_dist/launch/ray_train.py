@@ -1,4 +1,4 @@
-"""The job under Ray Train: a `TorchTrainer` whose workers each run `job.run_worker`."""
+"""Workers under Ray Train: a `TorchTrainer` whose workers each run one function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +24,24 @@ from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch.ray_metrics import RayMetrics
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.stop import on_signals
 from dualgnn_dist.training.trainer import Diverged
-from dualgnn_dist.training.worker import run_worker
 
-WorkerFunction = Callable[[RunConfig, World, Any], Any]
+WorkerFunction = Callable[[RunConfig, Host, Any], Any]
 
 
-def launch(config: RunConfig, resume: bool) -> None:
-    """Runs the job on the workers that the config asks for and waits for them.
+def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any, stops: Path | None) -> Any:
+    """See `workers.run_on_workers`.
 
     Connects to the cluster of `RAY_ADDRESS` (as `ray job submit` sets it), or starts a local one with its dashboard on
     the loopback address: the dashboard stays on because Ray Train's controller asks the State API behind it.
-
-    Raises:
-        UserError: what a worker refused, or a local machine with too few CPUs or GPUs.
-        Stopped: SIGTERM (what `ray job stop` sends) or Ctrl-C asked for it, and the workers left a checkpoint.
     """
     with connected():
         check_resources(config)
-        with on_signals(config.run.folder):  # once connected: `ray.init` takes SIGTERM for itself
-            fit(config, _train, resume)
-
-
-def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any) -> Any:
-    """Runs `function(config, world, argument)` on every worker; returns what rank 0 returned."""
-    with connected():
-        check_resources(config)
-        return fit(config, function, argument)
+        # Once connected: `ray.init` takes SIGTERM, which `ray job stop` sends, for itself.
+        with nullcontext() if stops is None else on_signals(stops):
+            return fit(config, function, argument)
 
 
 @contextmanager
@@ -141,20 +131,15 @@ def _worker(arguments: dict[str, Any]) -> Any:
         device=ray.train.torch.get_device(),
         num_threads=config.resources.cpus_per_worker,
     )
+    metrics = RayMetrics(config.run.name, config.model.name, world.rank)
+    host = Host(world, report_checkpoint, ray.train.torch.prepare_model, [metrics])
     try:
-        return arguments["function"](config, world, arguments["argument"])
+        return arguments["function"](config, host, arguments["argument"])
     except (Diverged, Stopped) as error:
         return error
 
 
-def _train(config: RunConfig, world: World, resume: bool) -> None:
-    # Always from the newest checkpoint in the run's folder. A new run's folder has none, unless this is not its first
-    # start: after a failure Ray starts the workers again, and may not yet know of the last checkpoint, or of any.
-    metrics = RayMetrics(config.run.name, config.model.name, world.rank)
-    run_worker(config, world, True, report, ray.train.torch.prepare_model, [metrics])
-
-
-def report(metrics: Mapping[str, Any], folder: Path) -> None:
+def report_checkpoint(metrics: Mapping[str, Any], folder: Path) -> None:
     """Tells Ray of a checkpoint, from every rank: it is a barrier.
 
     What Ray keeps is a pointer: the state itself lies in the run's folder already, where every worker sees it, and is
@@ -173,7 +158,7 @@ def check_resources(config: RunConfig) -> None:
     if len(ray.nodes()) > 1:
         return
     resources = config.resources
-    least = resources.num_workers if isinstance(resources.num_workers, int) else resources.num_workers[0]
+    least = resources.fewest
     for kind, number in {"CPU": least * resources.cpus_per_worker, "GPU": least * int(resources.use_gpu)}.items():
         there = ray.cluster_resources().get(kind, 0)
         if number > there:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 
-def show(folder: Path, metrics: dict[str, Any], split: str = "test") -> None:
+def show(run: str, metrics: dict[str, Any], split: str = "test") -> None:
     """Prints the metrics of a split as tables: a row a K, a table for each kind of candidates."""
     console = Console()
     for candidates, values in metrics["test_by_candidates"].items():
@@ -20,7 +19,7 @@ def show(folder: Path, metrics: dict[str, Any], split: str = "test") -> None:
         console.print(_table(f"{title}{of_what}", values))
     if [*metrics["test_by_candidates"]] == ["warm"]:
         console.print(f"{metrics['model']} knows items by their interactions alone: it cannot rank cold items.")
-    console.print(f"run folder: {folder}", soft_wrap=True, highlight=False)
+    console.print(f"run folder: {run}", soft_wrap=True, highlight=False)
 
 
 def _table(title: str, test: dict[str, float]) -> Table:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dualgnn_dist.base.config import setting
+
 Backend = Literal["auto", "numba", "pyg_lib"]
 
 
@@ -36,8 +38,8 @@ class SamplerConfig:
     co_user_fanout: int | None = None
     draws: Draws = "independent"
     backend: Backend = "auto"
-    threads: int = 1
-    prefetch: int = 2
+    threads: int = setting(1, decides="speed")
+    prefetch: int = setting(2, decides="speed")
     negatives: Literal["uniform", "popularity"] = "uniform"
     negative_alpha: float = 0.75
     num_negatives: int = 1

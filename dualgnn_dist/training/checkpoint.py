@@ -25,7 +25,6 @@ import torch
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
-from dualgnn_dist.training.run_folder import CHECKPOINTS
 
 FORMAT_VERSION = 1
 MANIFEST = "checkpoint.json"
@@ -254,28 +253,3 @@ def _check_tables(folder: Path, manifest: dict[str, Any], tables: Mapping[str, S
         for key, here in (("num_rows", table.num_rows), ("parts", table.part_widths)):
             if written[key] != here or (key == "parts" and list(written[key]) != list(table.part_widths)):
                 raise UserError(f"{folder}: table {name!r} has {key} {written[key]}, this run needs {here}{hint}")
-
-
-def checkpoint_name(epoch: int, step: int = 0) -> str:
-    """Of the state after so many epochs, and so many steps of the next."""
-    return f"epoch-{epoch:05d}" + (f"-step-{step:07d}" if step else "")
-
-
-def best_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run's best epoch, as its newest checkpoint names it.
-
-    Raises:
-        UserError: the run has no complete checkpoint.
-    """
-    latest = latest_checkpoint(run)
-    if latest is None:
-        raise UserError(f"the run {run} has no complete checkpoint")
-    return latest.with_name(checkpoint_name(describe(latest)["progress"]["best_epoch"]))
-
-
-def latest_checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run folder, or None."""
-    # One that was being written when the run was killed may hold half a manifest.
-    whole = (folder for folder in sorted((run / CHECKPOINTS).glob("epoch-*")) if folder.suffix != ".partial")
-    found = [folder for folder in whole if exists(folder)]
-    return found[-1] if found else None

@@ -1,7 +1,6 @@
-"""One file is one complete run: YAML, overrides and defaults become one frozen, checked `RunConfig`.
+"""The sections of a run that belong to no single part, and `RunConfig`: all sections together.
 
-Every part's settings are a frozen dataclass beside the part. What is here says how they are put together, and what a
-model's name alone decides.
+Every other part's settings are a frozen dataclass beside the part.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from dualgnn_dist.base.config import plain
+from dualgnn_dist.base.config import Decides, decides, flat, plain, setting
 from dualgnn_dist.base.files import home, working_folder
 from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.data.config import DataConfig
@@ -21,7 +20,7 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.embeddings.config import OptimizerConfig, TablesConfig
 from dualgnn_dist.evaluation.config import EvaluationConfig
 from dualgnn_dist.sampling.config import SamplerConfig
-from dualgnn_dist.training.trackers import TrackerName
+from dualgnn_dist.training.listeners.trackers import TrackerName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +61,33 @@ class RunConfig:
         return yaml.safe_dump(values, sort_keys=False)
 
 
+NUMBERS: tuple[Decides, ...] = ("numbers", "measure")
+"""What a run's outcome depends on, however long it trains."""
+
+
+def decision(section: str, key: str) -> Decides:
+    """What `section.key` of a run's config decides. All settings of a model decide numbers."""
+    cls = SECTIONS.get(section)
+    return "numbers" if cls is None else decides(cls).get(key, "numbers")
+
+
+def decided(config: RunConfig, *by: Decides) -> dict[str, Any]:
+    """The settings of a run that decide one of `by`, as `section.key` -> plain value.
+
+    Those of `prepare` are left out: the store's fingerprint stands for them. A setting of several values, such as
+    `data.drop_modality`, has a key for each.
+    """
+    values = yaml.safe_load(config.to_yaml())
+    chosen = {
+        f"{section}.{key}": value
+        for section, settings in values.items()
+        if section != "prepare"
+        for key, value in settings.items()
+        if decision(section, key) in by
+    }
+    return flat(chosen)
+
+
 def _absolute(path: str) -> str:
     """A path that holds in any working directory; URLs do."""
     return path if is_url(path) else str(home() / path)
@@ -79,10 +105,10 @@ class TrainConfig:
         precision: of the dense weights' forward pass; `bfloat16` is autocast.
     """
 
-    epochs: int = 100
-    eval_every: int = 5
-    patience: int | None = 4
-    metric: str = "recall@20"
+    epochs: int = setting(100, decides="length")
+    eval_every: int = setting(5, decides="length")
+    patience: int | None = setting(4, decides="length")
+    metric: str = setting("recall@20", decides="measure")
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
@@ -101,10 +127,10 @@ class ResourcesConfig:
         max_failures: worker failures after which the run goes on from the last checkpoint; -1 without limit.
     """
 
-    num_workers: int | tuple[int, int] = 2
-    use_gpu: bool = False
-    cpus_per_worker: int = 1
-    max_failures: int = 2
+    num_workers: int | tuple[int, int] = setting(2, decides="speed")
+    use_gpu: bool = setting(False, decides="speed")
+    cpus_per_worker: int = setting(1, decides="speed")
+    max_failures: int = setting(2, decides="speed")
 
     def __post_init__(self) -> None:
         workers = (self.num_workers,) if isinstance(self.num_workers, int) else self.num_workers
@@ -112,6 +138,25 @@ class ResourcesConfig:
             raise ValueError("num_workers must be 0 or more, or [least, most] with 1 <= least <= most")
         if self.cpus_per_worker < 1:
             raise ValueError("cpus_per_worker must be at least 1")
+
+    @property
+    def fewest(self) -> int:
+        """Workers with which a run begins."""
+        return self.num_workers if isinstance(self.num_workers, int) else self.num_workers[0]
+
+    @property
+    def most(self) -> int:
+        """Workers at the most."""
+        return self.num_workers if isinstance(self.num_workers, int) else self.num_workers[1]
+
+    @property
+    def described(self) -> str:
+        """Such as `this process`, `1 worker`, `2 to 8 workers`."""
+        if self.most == 0:
+            return "this process"
+        if self.fewest < self.most:
+            return f"{self.fewest} to {self.most} workers"
+        return "1 worker" if self.most == 1 else f"{self.most} workers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +167,7 @@ class CheckpointConfig:
         every_steps: also saves within an epoch, after so many steps; null saves at each validation only.
     """
 
-    every_steps: int | None = None
+    every_steps: int | None = setting(None, decides="speed")
 
     def __post_init__(self) -> None:
         if self.every_steps is not None and self.every_steps < 1:
@@ -141,10 +186,10 @@ class RunSection:
         trackers: where the run is written down beside its folder and TensorBoard: `mlflow`, `wandb`.
     """
 
-    name: str
-    output: str = "runs"
+    name: str = setting(decides="place")
+    output: str = setting("runs", decides="place")
     seed: int = 1
-    trackers: tuple[TrackerName, ...] = ()
+    trackers: tuple[TrackerName, ...] = setting((), decides="place")
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name or self.name.startswith("."):
@@ -158,3 +203,18 @@ class RunSection:
     def folder(self) -> Path:
         """Where everything of the run goes; on this node, if it is kept at a URL."""
         return working_folder(self.output, self.name) if is_url(self.output) else Path(self.output) / self.name
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "sampler": SamplerConfig,
+    "tables": TablesConfig,
+    "optimizer": OptimizerConfig,
+    "train": TrainConfig,
+    "evaluation": EvaluationConfig,
+    "resources": ResourcesConfig,
+    "checkpoint": CheckpointConfig,
+    "run": RunSection,
+    "prepare": PrepareConfig,
+}
+"""Every section but `model`, whose settings are those of the model that it names."""

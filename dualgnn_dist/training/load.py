@@ -10,23 +10,13 @@ from typing import Any
 
 import yaml
 
-from dualgnn_dist.base.config import build
+import dualgnn_dist
+from dualgnn_dist.base.config import build, convert
 from dualgnn_dist.base.errors import UserError, nearest
-from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
-from dualgnn_dist.embeddings.config import OptimizerConfig, TablesConfig
-from dualgnn_dist.evaluation.config import EvaluationConfig
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.sampling.config import SamplerConfig
-from dualgnn_dist.training.config import (
-    CheckpointConfig,
-    ModelSection,
-    ResourcesConfig,
-    RunConfig,
-    RunSection,
-    TrainConfig,
-)
+from dualgnn_dist.training.config import SECTIONS, ModelSection, RunConfig, RunSection
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -53,7 +43,7 @@ def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
     values["run"] = run
     model = {key: value for key, value in values.pop("model").items() if key != "name"}
     built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
-    for section, cls in _SECTIONS.items():
+    for section, cls in SECTIONS.items():
         if section != "prepare" or values.get("prepare") is not None:
             built[section] = build(cls, values.get(section), section)
     optimizer = built["optimizer"]
@@ -105,17 +95,29 @@ def _by_model(section: Any) -> dict[Any, dict[str, Any]]:
     return by_model
 
 
+def shipped_configs() -> dict[str, Path]:
+    """The configs that come with the package, by name: `quickstart`, ..."""
+    folder = Path(dualgnn_dist.__file__).parent / "configs"  # as installed; in a checkout they lie beside the package
+    return {path.stem: path for path in (folder if folder.is_dir() else folder.parents[1] / "configs").glob("*.yaml")}
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The sections of a file as they stand there.
+    """The sections of a file, or of a config that comes with the package, as they stand there.
 
     Raises:
         UserError: the file is missing or holds something else.
     """
+    shipped = shipped_configs()
+    if str(path) in shipped and not Path(path).exists():
+        path = shipped[str(path)]
     try:
         values = yaml.safe_load(Path(path).read_text())
     except FileNotFoundError:
-        found = ", ".join(sorted(str(other) for other in Path(path).parent.glob("*.yaml"))) or "none"
-        raise UserError(f"no config file {str(path)!r}; YAML files in that folder: {found}") from None
+        others = ", ".join(sorted(str(other) for other in Path(path).parent.glob("*.yaml"))) or "none"
+        raise UserError(
+            f"no config file {str(path)!r}; YAML files in that folder: {others}; "
+            f"names of configs that come with the package: {', '.join(sorted(shipped))}"
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"config file {str(path)!r} cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
@@ -160,25 +162,13 @@ def _check_metric(metric: str, ks: Sequence[int]) -> None:
         raise UserError(f"train.metric={metric!r} is not among the metrics{nearest(metric, known)}")
 
 
-_SECTIONS: dict[str, type[Any]] = {
-    "data": DataConfig,
-    "sampler": SamplerConfig,
-    "tables": TablesConfig,
-    "optimizer": OptimizerConfig,
-    "train": TrainConfig,
-    "evaluation": EvaluationConfig,
-    "resources": ResourcesConfig,
-    "checkpoint": CheckpointConfig,
-    "run": RunSection,
-    "prepare": PrepareConfig,
-}
-
-
-def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tuple[PrepareConfig, str | None]:
-    """The `prepare` section alone, with or without a file, and where the file wants the store.
+def load_prepare(
+    path: str | Path | None, overrides: Sequence[str] = ()
+) -> tuple[PrepareConfig, str | None, str | None]:
+    """The `prepare` section alone, with or without a file, and what the file says of `data.store` and `data.cache`.
 
     Raises:
-        UserError: there is nothing to prepare, or what `build` refuses.
+        UserError: there is nothing to prepare, or a value of the wrong type.
     """
     values: dict[str, Any] = read_yaml(path) if path is not None else {}
     for override in overrides:
@@ -186,4 +176,8 @@ def load_prepare(path: str | Path | None, overrides: Sequence[str] = ()) -> tupl
     _check_sections(values.keys() - {"for_model"})
     if not values.get("prepare"):
         raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
-    return build(PrepareConfig, values["prepare"], "prepare"), (values.get("data") or {}).get("store")
+    data = values.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise UserError(f"config section 'data' must be a mapping of keys to values, not {data!r}")
+    store, cache = (convert(str | None, data.get(key), f"data.{key}") for key in ("store", "cache"))
+    return build(PrepareConfig, values["prepare"], "prepare"), store, cache

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass
@@ -31,6 +32,13 @@ class Progress:
     seconds: dict[str, float] = dataclasses.field(
         default_factory=lambda: {"training": 0.0, "waiting": 0.0, "inference": 0.0, "ranking": 0.0}
     )
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Goes on from what a checkpoint says."""
+        loaded = Progress(**values)
+        self.seconds.update(loaded.seconds)  # in place: who measures a stage adds to this very mapping
+        for name in values.keys() - {"seconds"}:
+            setattr(self, name, getattr(loaded, name))
 
     def end_epoch(self, seconds: float, waited: float) -> None:
         """Goes to the start of the next epoch; `seconds` were spent on this one since it was begun or resumed."""

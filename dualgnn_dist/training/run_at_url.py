@@ -19,79 +19,71 @@ from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.world import World
 from dualgnn_dist.evaluation.representations import ITEMS_FILE, users_file
 from dualgnn_dist.training import checkpoint
-from dualgnn_dist.training.config import RunSection
-from dualgnn_dist.training.run_folder import CHECKPOINTS, CONFIG, HISTORY, METRICS, REPRESENTATIONS
-
-_BOARD = "tensorboard"
+from dualgnn_dist.training.run_folder import CHECKPOINTS, CONFIG, HISTORY, METRICS, REPRESENTATIONS, TENSORBOARD
 
 
-class Mirror:
-    """The way of a run's folder to its URL and back. For a run whose output is no URL its methods change nothing.
+class RunAtUrl:
+    """The way of a run's folder to its URL and back.
 
     Every method raises UserError where the storage refuses or cannot be reached.
 
-    Attributes:
-        folder: the run's folder on this node.
+    Args:
+        url: of the run.
+        folder: of the run on this node.
     """
 
-    def __init__(self, run: RunSection) -> None:
-        self.folder = run.folder
-        self._remote = RemoteFolder.at(join(run.output, run.name)) if is_url(run.output) else None
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self._remote = RemoteFolder.at(url)
 
     def is_started(self) -> bool:
-        """Whether there is a run to go on with: at the URL, or in the folder where there is none."""
-        return (self.folder / CONFIG).exists() if self._remote is None else self._remote.exists(CONFIG)
+        """Whether there is a run at the URL."""
+        return self._remote.exists(CONFIG)
 
     def check(self, resume: bool) -> None:
         """Refuses a run that is there and not to be resumed, or the other way round; fetches what is to be resumed.
 
         What the cache holds of another run of this name, which is at its URL no more, is deleted.
         """
-        if self._remote is None:
-            return
-        there = self._remote.exists(CONFIG)
-        if there and not resume:
+        is_started = self.is_started()
+        if is_started and not resume:
             raise UserError(
-                f"the run {self._remote.url} exists; "
-                "continue it with --resume, or choose another name with run.name=..."
+                f"the run {self.url} exists; continue it with --resume, or choose another name with run.name=..."
             )
-        if resume and not there:
-            raise UserError(f"there is no run to resume at {self._remote.url}; leave out --resume to start it")
+        if resume and not is_started:
+            raise UserError(f"there is no run to resume at {self.url}; leave out --resume to start it")
         if resume:
-            self.pull()
+            self.fetch_newest()
         elif self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def start(self) -> None:
+    def announce(self) -> None:
         """Makes the run known at its URL. One process calls this, once its folder is made."""
-        if self._remote is not None:
-            self._remote.upload(self.folder / CONFIG, CONFIG)
+        self._remote.upload(self.folder / CONFIG, CONFIG)
 
     def withdraw_unless_started(self) -> None:
         """Forgets a run at its URL that failed before its first checkpoint, so that its name is free."""
-        if self._remote is not None and not self._remote.sizes(CHECKPOINTS):
+        if not self._remote.sizes(CHECKPOINTS):
             self._remote.delete(CONFIG)
 
-    def pull(self) -> None:
+    def fetch_newest(self) -> None:
         """Makes this node's folder what the URL holds: settings, history and the newest checkpoint, none newer.
 
         Checkpoints that were written here and never came up are dropped: the other nodes have none of them. Every
         worker may call this.
         """
-        if self._remote is None:
-            return
         with self._locked():
-            there = self._remote.sizes()
+            sizes = self._remote.sizes()
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name in {CONFIG, HISTORY} & there.keys():
+            for name in {CONFIG, HISTORY} & sizes.keys():
                 self._download(name)
-            complete = sorted(name.split("/")[1] for name in there if name.endswith(f"/{checkpoint.MANIFEST}"))
+            complete = sorted(name.split("/")[1] for name in sizes if name.endswith(f"/{checkpoint.MANIFEST}"))
             newest = complete[-1] if complete else ""
             for folder in (self.folder / CHECKPOINTS).glob("*"):
                 if folder.name > newest:
                     checkpoint.remove(folder)
             if newest:
-                self._complete(newest, there)
+                self._complete(newest, sizes)
 
     def push_checkpoint(self, folder: Path, world: World, keep: Collection[str]) -> None:
         """Sends up the checkpoint `folder` that the workers have just saved, and what happened so far; collective.
@@ -99,8 +91,6 @@ class Mirror:
         Args:
             keep: names of the checkpoints beside it that stay at the URL; the others are deleted.
         """
-        if self._remote is None:
-            return
         name = f"{CHECKPOINTS}/{folder.name}"
         if world.is_main:
             self._remote.delete_below(name)  # of a start that was killed on the way
@@ -109,12 +99,12 @@ class Mirror:
         if not here.exists():
             here = folder
         mine = sorted(here.glob(f"*-{world.rank:05d}-of-{world.size:05d}.pt"))
-        in_parallel(lambda file: self._upload(file, f"{name}/{file.name}"), mine)
+        in_parallel(lambda file: self._remote.upload(file, f"{name}/{file.name}"), mine)
         world.barrier()
         if world.is_main:
-            self._upload(folder / "dense.pt", f"{name}/dense.pt")
+            self._remote.upload(folder / "dense.pt", f"{name}/dense.pt")
             self._push_record()
-            self._upload(folder / checkpoint.MANIFEST, f"{name}/{checkpoint.MANIFEST}")
+            self._remote.upload(folder / checkpoint.MANIFEST, f"{name}/{checkpoint.MANIFEST}")
             self._delete_others({folder.name, *keep})
         elif here != folder:  # of no use without the other workers' rows
             for file in mine:
@@ -123,48 +113,42 @@ class Mirror:
                 here.rmdir()
         world.barrier()
 
-    def complete(self, folder: Path) -> None:
+    def fetch_checkpoint(self, folder: Path) -> None:
         """Makes the checkpoint `folder` whole on this node. Every worker may call this."""
-        if self._remote is not None:
-            with self._locked():
-                self._complete(folder.name, self._remote.sizes(f"{CHECKPOINTS}/{folder.name}"))
+        with self._locked():
+            self._complete(folder.name, self._remote.sizes(f"{CHECKPOINTS}/{folder.name}"))
 
     def push_results(self, world: World) -> None:
         """Sends up what a finished run found out, `metrics.json` last; collective."""
-        if self._remote is None:
-            return
         mine = [users_file(world.rank, world.size), *([ITEMS_FILE] if world.is_main else [])]
         for name in mine:
-            self._upload(self.folder / REPRESENTATIONS / name, f"{REPRESENTATIONS}/{name}")
+            self._remote.upload(self.folder / REPRESENTATIONS / name, f"{REPRESENTATIONS}/{name}")
         world.barrier()
         if world.is_main:
             self._push_record()
-            self._upload(self.folder / METRICS, METRICS)
+            self._remote.upload(self.folder / METRICS, METRICS)
 
-    def pull_results(self) -> None:
+    def fetch_results(self) -> None:
         """Fetches what the process that started the run shows of it: the workers may all have been elsewhere."""
-        if self._remote is not None:
-            for name in (HISTORY, METRICS):
-                self._download(name)
+        for name in (HISTORY, METRICS):
+            self._download(name)
 
     def _push_record(self) -> None:
         """What rank 0 appends to while the run goes on, and TensorBoard's files."""
-        files = [self.folder / CONFIG, self.folder / HISTORY, *(self.folder / _BOARD).glob("**/*")]
+        files = [self.folder / CONFIG, self.folder / HISTORY, *(self.folder / TENSORBOARD).glob("**/*")]
         for file in files:
             if file.is_file():
-                self._upload(file, file.relative_to(self.folder).as_posix())
+                self._remote.upload(file, file.relative_to(self.folder).as_posix())
 
     def _delete_others(self, kept: Collection[str]) -> None:
-        assert self._remote is not None
         for name in {file.split("/")[1] for file in self._remote.sizes(CHECKPOINTS)} - set(kept):
             self._remote.delete(f"{CHECKPOINTS}/{name}/{checkpoint.MANIFEST}")
             self._remote.delete_below(f"{CHECKPOINTS}/{name}")
 
-    def _complete(self, name: str, there: dict[str, int]) -> None:
+    def _complete(self, name: str, sizes_there: dict[str, int]) -> None:
         """Fetches a checkpoint unless this node has it: the same files, and the same manifest. The lock is held."""
-        assert self._remote is not None
         folder = self.folder / CHECKPOINTS / name
-        files = {file: size for file, size in there.items() if file.startswith(f"{CHECKPOINTS}/{name}/")}
+        files = {file: size for file, size in sizes_there.items() if file.startswith(f"{CHECKPOINTS}/{name}/")}
         manifest = self._remote.read_text(f"{CHECKPOINTS}/{name}/{checkpoint.MANIFEST}")
         sizes = {f"{CHECKPOINTS}/{name}/{file.name}": file.stat().st_size for file in folder.glob("*")}
         if sizes == files and (folder / checkpoint.MANIFEST).read_text() == manifest:
@@ -177,13 +161,8 @@ class Mirror:
         in_parallel(lambda file: remote.download(file, partial / Path(file).name), files)
         partial.rename(folder)
 
-    def _upload(self, file: Path, name: str) -> None:
-        assert self._remote is not None
-        self._remote.upload(file, name)
-
     def _download(self, name: str) -> None:
         """Fetches a small file; the old one stays until the new one is whole."""
-        assert self._remote is not None
         temporary = self.folder / f".{name}.fetched"
         self._remote.download(name, temporary)
         temporary.replace(self.folder / name)
@@ -202,11 +181,11 @@ def fetch(run: str) -> Path:
         return Path(run).absolute()
     remote = RemoteFolder.at(run)
     folder = working_folder(run, remote.name)
-    there = remote.sizes()
-    if CONFIG not in there:
+    sizes = remote.sizes()
+    if CONFIG not in sizes:
         raise UserError(f"{run} is not the folder of a run: it has no {CONFIG}; give the URLs that `train` named")
     say(f"fetching {run}")
     shutil.rmtree(folder, ignore_errors=True)
-    wanted = [name for name in there if name.split("/")[0] not in (_BOARD, "ray")]
+    wanted = [name for name in sizes if name.split("/")[0] not in (TENSORBOARD, "ray")]
     in_parallel(lambda name: remote.download(name, folder / name), sorted(wanted))
     return folder

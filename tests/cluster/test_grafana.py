@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.training.telemetry import METRICS
+from dualgnn_dist.training.listeners.telemetry import METRICS
 
 BOARD = json.loads((Path(__file__).parents[2] / "cluster" / "grafana" / "dualgnn_dist.json").read_text())
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]

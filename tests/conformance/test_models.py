@@ -26,6 +26,7 @@ from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.state import make_state
 from dualgnn_dist.training.trainer import Trainer
@@ -86,7 +87,7 @@ def assert_same_value(one: Any, other: Any) -> None:
 
 
 def test_every_weight_and_every_table_part_learns(name: str, demo_store: Store, configure: Configure) -> None:
-    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    trainer = Trainer.build(configure(name, demo_store), demo_store, Host(World()))
     before = {side: table.local_rows()[1].clone() for side, table in trainer.state.tables.items()}
     steps(trainer, 1)
     for weight, parameter in trainer.state.model.named_parameters():
@@ -103,16 +104,16 @@ def test_any_number_of_modalities(name: str, modalities: list[str], demo_store: 
     config = configure(name, demo_store, f"data.modalities={modalities}")
     if not modalities and MODELS[name].needs_content:
         with pytest.raises(UserError, match=r"no modality.*prepare\.modalities.*model\.name=lightgcn"):
-            Trainer(config, demo_store, World())
+            Trainer.build(config, demo_store, Host(World()))
         return
-    trainer = Trainer(config, demo_store, World())
+    trainer = Trainer.build(config, demo_store, Host(World()))
     assert set(trainer.state.model.modalities) <= set(modalities)
     assert all(math.isfinite(loss) for loss in steps(trainer, 2))
 
 
 def test_the_seed_decides_everything(name: str, demo_store: Store, configure: Configure) -> None:
     def run(seed: int) -> tuple[list[float], torch.Tensor]:
-        trainer = Trainer(configure(name, demo_store, f"run.seed={seed}"), demo_store, World())
+        trainer = Trainer.build(configure(name, demo_store, f"run.seed={seed}"), demo_store, Host(World()))
         losses = steps(trainer, 3)
         return losses, infer(trainer.state.model, trainer.state.tables, demo_store, World()).users
 
@@ -126,10 +127,10 @@ def test_the_seed_decides_everything(name: str, demo_store: Store, configure: Co
 def test_a_checkpoint_is_the_state_bit_for_bit(
     name: str, demo_store: Store, configure: Configure, tmp_path: Path
 ) -> None:
-    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    trainer = Trainer.build(configure(name, demo_store), demo_store, Host(World()))
     steps(trainer, 3)
     trainer.state.save(tmp_path / "saved", World(), {"epoch": 7})
-    other = Trainer(configure(name, demo_store, "run.seed=5"), demo_store, World())
+    other = Trainer.build(configure(name, demo_store, "run.seed=5"), demo_store, Host(World()))
     assert other.state.load(tmp_path / "saved", World()) == {"epoch": 7}
     for side, table in trainer.state.tables.items():
         assert_same_value(other.state.tables[side].state_dict(), table.state_dict())
@@ -142,7 +143,7 @@ def test_a_checkpoint_is_the_state_bit_for_bit(
 
 
 def test_forward_leaves_its_batch_alone(name: str, demo_store: Store, configure: Configure) -> None:
-    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    trainer = Trainer.build(configure(name, demo_store), demo_store, Host(World()))
     batch = trainer.loader.batch(0, 0)
     before = copy.deepcopy(batch)
     losses = losses_of(trainer, batch)
@@ -155,7 +156,7 @@ def test_forward_leaves_its_batch_alone(name: str, demo_store: Store, configure:
 def test_an_empty_slice_has_no_loss_and_a_gradient_of_zero(name: str, demo_store: Store, configure: Configure) -> None:
     total = len(demo_store.interactions("train"))
     config = configure(name, demo_store, f"sampler.batch_size={total - 1}")
-    trainer = Trainer(config, demo_store, World())
+    trainer = Trainer.build(config, demo_store, Host(World()))
     last = Loader(demo_store, trainer.state.model, config.sampler, 1, World(0, 2)).batch(0, 1)  # of two workers
     assert last.global_size == 1 and len(last.users) == 0
     losses = losses_of(trainer, last)
@@ -167,8 +168,8 @@ def test_an_empty_slice_has_no_loss_and_a_gradient_of_zero(name: str, demo_store
 
 
 def test_bfloat16_autocast(name: str, demo_store: Store, configure: Configure) -> None:
-    half = Trainer(configure(name, demo_store, "train.precision=bfloat16"), demo_store, World())
-    full = Trainer(configure(name, demo_store), demo_store, World())
+    half = Trainer.build(configure(name, demo_store, "train.precision=bfloat16"), demo_store, Host(World()))
+    full = Trainer.build(configure(name, demo_store), demo_store, Host(World()))
     rounded, exact = (trainer.loader.batch(0, 0).around.features for trainer in (half, full))
     for modality, feature in rounded.items():
         if feature.values is not None:
@@ -181,7 +182,7 @@ def test_bfloat16_autocast(name: str, demo_store: Store, configure: Configure) -
 
 def test_float64_runs_through(name: str, demo_store: Store, configure: Configure) -> None:
     """The dense references of the other tests need it."""
-    trainer = Trainer(configure(name, demo_store), demo_store, World())
+    trainer = Trainer.build(configure(name, demo_store), demo_store, Host(World()))
     batch = to_dtype(trainer.loader.batch(0, 0), torch.float64)
     model = copy.deepcopy(trainer.state.model).double()
     graph = batch.around.subgraph
@@ -238,7 +239,7 @@ def test_isolated_nodes_have_finite_representations(name: str, checkerboard: Sto
 def test_learns_a_checkerboard(name: str, checkerboard: Store, configure: Configure) -> None:
     overrides = ["train.epochs=20", "train.eval_every=20", "optimizer.learning_rate=0.03", "evaluation.ks=[1,2]"]
     config = configure(name, checkerboard, *overrides, "train.metric=recall@2")
-    outcome = Trainer(config, checkerboard, World()).fit()
+    outcome = Trainer.build(config, checkerboard, Host(World())).fit()
     assert outcome.test["num_users"] == USERS
     assert outcome.test["recall@1"] == 1.0
     assert outcome.progress.validation["recall@2"] == USERS / (USERS + 1)  # one is isolated, as is its item

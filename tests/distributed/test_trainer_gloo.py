@@ -16,9 +16,10 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.training.checkpoint import latest_checkpoint
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
+from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.trainer import Trainer
 
 
@@ -38,7 +39,7 @@ def make_config(store: Store, output: Path, model: str, epochs: int = 2, **sampl
 
 def train_20_steps(world: World, config: RunConfig) -> dict[str, torch.Tensor]:
     torch.manual_seed(world.rank)  # workers must not rely on it
-    trainer = Trainer(config, Store.open(config.data.store), world)
+    trainer = Trainer.build(config, Store.open(config.data.store), Host(world))
     losses = []
     for step in range(20):
         epoch, step_of_epoch = divmod(step, trainer.loader.num_steps)
@@ -70,9 +71,9 @@ def test_two_and_three_workers_do_what_one_does(
 
 
 def train_epochs(world: World, config: RunConfig, resume: bool) -> dict[str, Any]:
-    trainer = Trainer(config, Store.open(config.data.store), world)
+    trainer = Trainer.build(config, Store.open(config.data.store), Host(world))
     if resume:
-        checkpoint = latest_checkpoint(config.run.folder)
+        checkpoint = Run(config.run).newest()
         assert checkpoint is not None
         trainer.resume(checkpoint)
     outcome = trainer.fit()
@@ -107,13 +108,13 @@ def test_a_run_resumes_within_an_epoch_and_with_other_workers(
     config = replace(config, checkpoint=replace(config.checkpoint, every_steps=4))
     whole = run_workers(train_epochs, 1, config, False)[0]
     run_workers(stop_after_5_steps, 2, config)
-    assert latest_checkpoint(config.run.folder).name == "epoch-00000-step-0000004"
+    assert Run(config.run).newest().name == "epoch-00000-step-0000004"
     found = run_workers(train_epochs, 1, config, True)[0]
     torch.testing.assert_close(found["users"], whole["users"], rtol=1e-3, atol=1e-4)
 
 
 def stop_after_5_steps(world: World, config: RunConfig) -> None:
-    trainer = Trainer(config, Store.open(config.data.store), world)
+    trainer = Trainer.build(config, Store.open(config.data.store), Host(world))
     step = trainer.train_step
 
     def step_or_stop(batch: Any) -> torch.Tensor:

@@ -16,7 +16,8 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.sampling.loader import Loader
-from dualgnn_dist.training import worker
+from dualgnn_dist.training.evaluator import evaluate_best
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.state import make_model
 
@@ -85,7 +86,7 @@ def test_new_items_are_ranked_by_their_content(
     assert written["test"] == written["test_by_candidates"]["all"]
     # Forty new items: a list of 50 holds them all.
     assert written["test_by_candidates"]["cold"]["recall@50"] == 1.0
-    found = worker.evaluate_on_worker(load(run / "config.yaml"), World(), "test")
+    found = evaluate_best(load(run / "config.yaml"), Host(), "test")
     assert found == {key: pytest.approx(values) for key, values in written["test_by_candidates"].items()}
 
 

@@ -15,7 +15,8 @@ from dualgnn_dist import evaluate, train
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.evaluation.metrics import metric_keys
-from dualgnn_dist.training import worker
+from dualgnn_dist.training.evaluator import evaluate_best
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 
 KS = (5, 10, 20, 50)
@@ -113,7 +114,7 @@ def check_evaluate(run: Path, call: Callable[..., Any]) -> None:
     for split, name in (("test", "test"), ("valid", "validation")):
         said = call(evaluate.main, "--run", run, "--split", split, "resources.num_workers=0")
         assert said.code == 0, said
-        found = worker.evaluate_on_worker(config, evaluate.in_process.here(config), split)["all"]
+        found = evaluate_best(config, Host(), split)["all"]
         assert_same_numbers(found, metrics_of(run)[name], 1e-6)
         table = re.findall(r"│ +20 │ +([\d.]+) │ +([\d.]+) │", said.output)
         assert table == [(f"{found['precision@20']:.4f}", f"{found['recall@20']:.4f}")]

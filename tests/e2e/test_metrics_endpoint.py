@@ -14,8 +14,8 @@ import ray
 
 from dualgnn_dist.launch import run
 from dualgnn_dist.launch.ray_metrics import PREFIX
+from dualgnn_dist.training.listeners.telemetry import METRICS
 from dualgnn_dist.training.load import load
-from dualgnn_dist.training.telemetry import METRICS
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -34,7 +35,7 @@ def make_store(folder: Path) -> Path:
 def first_losses(model: str, store: Path) -> list[float]:
     """Mean losses of the first steps: of the store, the batches, the first values, the model and its updates."""
     config = load(CONFIG, [f"model.name={model}", f"data.store={store}", f"run.output={store.parent}"])
-    trainer = Trainer(config, Store.open(store), World())
+    trainer = Trainer.build(config, Store.open(store), Host(World()))
     losses = []
     for step in range(NUM_STEPS):
         epoch, step_of_epoch = divmod(step, trainer.loader.num_steps)

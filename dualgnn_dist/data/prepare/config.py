@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dualgnn_dist.base.config import build
+from dualgnn_dist.base.config import build, setting
 from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.data.prepare.split import Split
@@ -37,7 +37,7 @@ class PrepareConfig:
     """
 
     format: str
-    input: str | None = None
+    input: str | None = setting(None, decides="place")
     modalities: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     split: Split = "given"
@@ -48,9 +48,9 @@ class PrepareConfig:
     max_item_degree: int | None = None
     rows_per_shard: int = 1 << 20
     seed: int = 1
-    num_threads: int | None = None
-    backend: Literal["threads", "ray"] = "threads"
-    overwrite: bool = False
+    num_threads: int | None = setting(None, decides="speed")
+    backend: Literal["threads", "ray"] = setting("threads", decides="speed")
+    overwrite: bool = setting(False, decides="place")
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:

@@ -15,7 +15,7 @@ from dualgnn_dist.launch.ray_train import connected
 from dualgnn_dist.launch.ray_tune.figures import draw
 from dualgnn_dist.launch.ray_tune.study import open_study, study_url
 from dualgnn_dist.launch.ray_tune.trials import run_sweep
-from dualgnn_dist.launch.run import prepare_store, train
+from dualgnn_dist.launch.run import prepare_store, start_run
 from dualgnn_dist.training.run_folder import METRICS
 from dualgnn_dist.training.state import make_model
 from dualgnn_dist.training.sweep.folder import BEST, WINNER, SweepFolder, Trial, best_of
@@ -67,7 +67,7 @@ def _best_run(sweep: Sweep, best: Trial) -> str:
 def _measure(sweep: Sweep, folder: SweepFolder, best: Trial) -> dict[str, Any]:
     """Goes on from the best trial's last checkpoints, which leaves nothing but the test items to be ranked."""
     say(f"trial {best.number} is the best: ranking the test items")
-    runs = [train(sweep.run(best.params, seed), resume=True) for seed in range(sweep.config.seeds)]
+    runs = [start_run(sweep.run(best.params, seed), resume=True) for seed in range(sweep.config.seeds)]
     metrics = [json.loads((run / METRICS).read_text()) for run in runs]
     return {
         "number": best.number,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,12 @@ from ray.util.state import list_actors
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
-from dualgnn_dist.base.world import World
 from dualgnn_dist.launch import in_process, ray_train
-from dualgnn_dist.launch.ray_metrics import RayMetrics
 from dualgnn_dist.launch.ray_tune.records import _Records
 from dualgnn_dist.launch.ray_tune.study import VALUE
 from dualgnn_dist.training.config import RunConfig
-from dualgnn_dist.training.run_folder import RunFolder
+from dualgnn_dist.training.host import Host
+from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial
 from dualgnn_dist.training.sweep.space import Sweep
 from dualgnn_dist.training.worker import train_worker
@@ -102,32 +102,32 @@ def _train_here(config: RunConfig, tells: bool) -> float:
         if tells and config.train.metric in metrics:
             ray.tune.report(_so_far(metrics))
 
-    _make_folder(config)
-    return train_worker(config, in_process.here(config), report)
+    _begin(config)
+    return train_worker(config, replace(in_process.host(config), report=report))
 
 
 def _train_on_workers(config: RunConfig, tells: bool) -> float:
-    _make_folder(config)
-    return ray_train.fit(config, _train_worker, config.train.metric, [TuneReportCallback()] if tells else [])
+    _begin(config)
+    return ray_train.fit(config, _train_worker, None, [TuneReportCallback()] if tells else [])
 
 
-def _train_worker(config: RunConfig, world: World, metric: str) -> float:
+def _train_worker(config: RunConfig, host: Host, argument: None) -> float:
     """On every worker; returns the best validation metric."""
 
     def report(metrics: Mapping[str, Any], folder: Path) -> None:
-        ray_train.report(_so_far(metrics), folder)  # a barrier: every rank has the same metrics; Tune gets rank 0's
+        host.report(_so_far(metrics), folder)  # a barrier: every rank has the same metrics; Tune gets rank 0's
 
-    metrics = RayMetrics(config.run.name, config.model.name, world.rank)
-    return train_worker(config, world, report, ray.train.torch.prepare_model, [metrics])
+    return train_worker(config, replace(host, report=report))
 
 
 def _so_far(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {VALUE: metrics["best"], "epoch": metrics["epoch"], "is_complete": False, "seed_values": [metrics["best"]]}
 
 
-def _make_folder(config: RunConfig) -> None:
-    """New, or that of the same point when it was killed."""
-    RunFolder.create(config.run.folder, config.to_yaml(), resume=config.run.folder.exists())
+def _begin(config: RunConfig) -> None:
+    """A new run, or that of the same point when it was killed."""
+    run = Run(config.run)
+    run.begin(config.to_yaml(), resume=run.folder.exists())
 
 
 def _resources(config: RunConfig) -> Any:
@@ -140,11 +140,10 @@ def _resources(config: RunConfig) -> Any:
 def _concurrency(config: RunConfig) -> int:
     """Trials that fit the cluster as it is."""
     resources = config.resources
-    workers = resources.num_workers if isinstance(resources.num_workers, int) else resources.num_workers[1]
-    there = ray.cluster_resources()
-    fitting = there.get("CPU", 1) // (max(workers, 1) * resources.cpus_per_worker)
+    workers, available = max(resources.most, 1), ray.cluster_resources()
+    fitting = available.get("CPU", 1) // (workers * resources.cpus_per_worker)
     if resources.use_gpu:
-        fitting = min(fitting, there.get("GPU", 0) // max(workers, 1))
+        fitting = min(fitting, available.get("GPU", 0) // workers)
     return max(1, int(fitting))
 
 

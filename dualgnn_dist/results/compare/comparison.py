@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.world import World
@@ -23,10 +22,7 @@ from dualgnn_dist.evaluation.evaluate import Candidates, Split, user_metrics
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.results.compare.paired_tests import Measured, measure
 from dualgnn_dist.results.finished_run import FinishedRun, Learned, read_learned
-
-# What may differ between the seeds of a row: none of it changes what is computed. The stores have one fingerprint.
-_FREE_SECTIONS = ("run", "resources", "checkpoint", "prepare")
-_FREE_KEYS = ("data.store", "data.cache", "data.verify", "sampler.threads", "sampler.prefetch")
+from dualgnn_dist.training.config import NUMBERS, decided
 
 # Recomputed means may differ from those in metrics.json by the rounding of another device, not by another model's.
 _TOLERANCE = 5e-4
@@ -139,9 +135,7 @@ def groups_of(runs: Sequence[FinishedRun]) -> list[Group]:
 
 def settings_of(run: FinishedRun) -> dict[str, Any]:
     """What decides a run's numbers but for its seed: `section.key` -> value."""
-    values = yaml.safe_load(run.config.to_yaml())
-    flat = _flatten({name: section for name, section in values.items() if name not in _FREE_SECTIONS})
-    return {key: value for key, value in flat.items() if key not in _FREE_KEYS}
+    return {key: value for key, value in decided(run.config, *NUMBERS, "length").items() if key != "run.seed"}
 
 
 def per_user(
@@ -232,13 +226,3 @@ def _label(run: FinishedRun, same_model: Sequence[FinishedRun]) -> str:
 
 def _as_typed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

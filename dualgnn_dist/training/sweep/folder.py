@@ -21,6 +21,8 @@ from dualgnn_dist.base.config import convert, plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.files import write_atomically
 from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.config import NUMBERS, decided
+from dualgnn_dist.training.load import from_values
 from dualgnn_dist.training.run_folder import CHECKPOINTS
 from dualgnn_dist.training.sweep.space import Sweep, identity
 
@@ -67,7 +69,7 @@ class SweepFolder:
             raise UserError(f"there is no sweep to resume at {self.path}; leave out --resume to start it")
         asked = {**sweep.values, "sweep": plain(sweep.config), "search": plain(dict(sweep.space))}
         if resume:
-            _refuse_another(self.path, yaml.safe_load((self.path / SWEEP).read_text()), asked)
+            _refuse_another(self.path, yaml.safe_load((self.path / SWEEP).read_text()), sweep)
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / SWEEP, yaml.safe_dump(asked, sort_keys=False))
         return self.trials()
@@ -118,10 +120,18 @@ def _read(line: str) -> Trial | None:
         return None
 
 
-def _refuse_another(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for section in ("search", "data", "model", "train", "evaluation", "sampler", "optimizer"):
-        if before.get(section) != yaml.safe_load(yaml.safe_dump(now.get(section))):
+def _refuse_another(path: Path, before: Mapping[str, Any], sweep: Sweep) -> None:
+    """How many trials there are and where they run may change when a sweep is resumed; what they compute may not."""
+    sections = {name: values for name, values in before.items() if name not in ("search", "sweep")}
+    was, asks = (decided(config, *NUMBERS, "length") for config in (from_values(sections, ""), sweep.base))
+    for key in [*was, *asks]:
+        if was.get(key) != asks.get(key):
             raise UserError(
-                f"the sweep {path} was started with another {section!r} section; resume it as it was, or start "
-                "another with sweep.name=..."
+                f"the sweep {path} was started with {key}={was.get(key)!r}, the config says {asks.get(key)!r}; resume "
+                "it as it was, or start another with sweep.name=..."
             )
+    if before.get("search") != yaml.safe_load(yaml.safe_dump(plain(dict(sweep.space)))):
+        raise UserError(
+            f"the sweep {path} was started with another search section; resume it as it was, or start another with "
+            "sweep.name=..."
+        )

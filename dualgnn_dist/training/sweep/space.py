@@ -22,16 +22,14 @@ import yaml
 
 from dualgnn_dist.base.config import build
 from dualgnn_dist.base.errors import UserError, nearest
-from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.config import RunConfig, decision
 from dualgnn_dist.training.load import from_values, read_yaml, with_overrides
 
 Kind = Literal["uniform", "loguniform", "int", "choice"]
 Params = Mapping[str, Any]  # dotted key -> number, or the text of a choice
 
 _KINDS = ("uniform", "loguniform", "int", "choice")
-# What the trials of a sweep are compared by and share must be the same for all of them.
-_SEARCHED_SECTIONS = ("model", "sampler", "optimizer", "train")
-_SHARED_KEYS = ("model.name", "train.metric", "train.epochs", "train.eval_every")
+_SHARED = ("model.name", "run.seed")  # another model has other settings; a point's seeds are the sweep's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,11 +208,11 @@ def _check(sweep: Sweep) -> None:
     """Every end of every distribution makes a config of its own; what none of them could be is refused here."""
     base = sweep.base
     for key, distribution in sweep.space.items():
-        section = key.partition(".")[0]
-        if section not in _SEARCHED_SECTIONS or key in _SHARED_KEYS:
+        section, _, name = key.partition(".")
+        if section == "prepare" or key in _SHARED or decision(section, name) != "numbers":
             raise UserError(
-                f"search.{key}: all trials share it; searched can be keys of {', '.join(_SEARCHED_SECTIONS)} but "
-                f"{', '.join(_SHARED_KEYS)}"
+                f"search.{key}: all trials share it; searched can be what decides the numbers of a step: settings of "
+                "model (but its name), sampler, optimizer and train"
             )
         for value in distribution.extremes():
             sweep.run({key: value})

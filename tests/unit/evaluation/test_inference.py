@@ -15,6 +15,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import inference
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -64,7 +65,7 @@ def test_inference_equals_the_dense_reference(
 
 
 def test_blocks_of_any_size_give_the_same(demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = Trainer(make_config(demo_store, tmp_path, "dualgnn", {}), demo_store, World()).state
+    state = Trainer.build(make_config(demo_store, tmp_path, "dualgnn", {}), demo_store, Host(World())).state
     whole = inference.infer(state.model, state.tables, demo_store, World())
     for block in (1, 13, 60):
         monkeypatch.setattr(inference, "BLOCK", block)
@@ -74,7 +75,7 @@ def test_blocks_of_any_size_give_the_same(demo_store: Store, tmp_path: Path, mon
 
 
 def test_inference_leaves_the_training_state_as_it_is(demo_store: Store, tmp_path: Path) -> None:
-    trainer = Trainer(make_config(demo_store, tmp_path, "dualgnn", {}), demo_store, World())
+    trainer = Trainer.build(make_config(demo_store, tmp_path, "dualgnn", {}), demo_store, Host(World()))
     trainer.train_step(trainer.loader.batch(0, 0))
     before = {side: [x.clone() for x in table.state] for side, table in trainer.state.tables.items()}
     inference.infer(trainer.state.model, trainer.state.tables, demo_store, World())
@@ -100,7 +101,7 @@ def train_and_infer(world: World, config: RunConfig, block: int) -> dict[str, An
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, "BLOCK", block)
         store = Store.open(config.data.store)
-        trainer = Trainer(config, store, world)
+        trainer = Trainer.build(config, store, Host(world))
         for step in range(3):
             trainer.train_step(trainer.loader.batch(0, step))
         tables, model = trainer.state.tables, trainer.state.model

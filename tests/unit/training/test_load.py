@@ -187,7 +187,7 @@ def test_every_file_in_configs_is_a_run_of_every_model(path: Path, name: str, tm
     config = load(path, [f"model.name={name}"])
     assert isinstance(config.model.settings, MODELS[name].Config)
     assert config.run.name.startswith(path.stem) and config.data.store.endswith(path.stem)
-    assert config.prepare is not None and load_prepare(path) == (config.prepare, config.data.store)
+    assert config.prepare is not None and load_prepare(path) == (config.prepare, config.data.store, None)
     (tmp_path / "again.yaml").write_text(config.to_yaml())
     assert load(tmp_path / "again.yaml") == config
 
@@ -197,9 +197,11 @@ def test_there_are_configs() -> None:
 
 
 def test_prepare_alone(small: Path) -> None:
-    config, store = load_prepare(None, ["prepare.format=synthetic", "prepare.options.num_users=300"])
-    assert config.format_options().num_users == 300 and store is None
-    assert load_prepare(small, ["prepare.format=synthetic"])[1] == "stores/x"
+    config, *place = load_prepare(None, ["prepare.format=synthetic", "prepare.options.num_users=300"])
+    assert config.format_options().num_users == 300 and place == [None, None]
+    assert load_prepare(small, ["prepare.format=synthetic", "data.cache=big"])[1:] == ("stores/x", "big")
+    with pytest.raises(UserError, match=r"data\.store=3 must be a text or null"):
+        load_prepare(small, ["prepare.format=synthetic", "data.store=3"])
     with pytest.raises(UserError, match=r"nothing says what to prepare: give --config FILE, or prepare\.format="):
         load_prepare(small)
 

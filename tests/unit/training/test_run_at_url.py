@@ -13,15 +13,17 @@ import torch
 import yaml
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.remote import RemoteFolder
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.training import checkpoint
-from dualgnn_dist.training.checkpoint import latest_checkpoint
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
-from dualgnn_dist.training.run_at_url import Mirror, fetch
-from dualgnn_dist.training.run_folder import METRICS, RunFolder
+from dualgnn_dist.training.run import Run
+from dualgnn_dist.training.run_at_url import RunAtUrl, fetch
+from dualgnn_dist.training.run_folder import METRICS
 from dualgnn_dist.training.trainer import Trainer
 from dualgnn_dist.training.worker import run_worker
 
@@ -41,10 +43,9 @@ def make_config(store: Store, at: Path, output: str, **train: Any) -> RunConfig:
 
 def begin(config: RunConfig) -> None:
     """What `train` does before it starts workers."""
-    mirror = Mirror(config.run)
-    mirror.check(False)
-    RunFolder.create(config.run.folder, config.to_yaml(), False)
-    mirror.start()
+    run = Run(config.run)
+    run.check(config.to_yaml(), resume=False)
+    run.begin(config.to_yaml(), resume=False)
 
 
 def on_nodes(world: World, config: RunConfig, caches: list[str], epochs: int, new: bool) -> torch.Tensor:
@@ -53,7 +54,7 @@ def on_nodes(world: World, config: RunConfig, caches: list[str], epochs: int, ne
     if world.is_main and new:
         begin(config)
     world.barrier()
-    run_worker(dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs)), world, True)
+    run_worker(dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs)), Host(world))
     name = f"users-{world.rank:05d}-of-{world.size:05d}.arrow"
     return torch.tensor(representations.read(config.run.folder / "representations" / name).vectors.copy())
 
@@ -104,70 +105,69 @@ def run(demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 
 def test_a_run_is_begun_once_and_resumed_only_if_it_is_there(run: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"bucket/run exists; continue it with --resume"):
-        Mirror(run.run).check(resume=False)
-    Mirror(run.run).check(resume=True)
+        Run(run.run).check(run.to_yaml(), resume=False)
+    Run(run.run).check(run.to_yaml(), resume=True)
     other = dataclasses.replace(run.run, name="other")
-    assert Mirror(run.run).is_started() and not Mirror(other).is_started()
+    assert Run(run.run).is_started() and not Run(other).is_started()
     with pytest.raises(UserError, match=r"no run to resume at file:.*bucket/other; leave out --resume"):
-        Mirror(other).check(resume=True)
-    Mirror(run.run).withdraw_unless_started()
-    Mirror(run.run).check(resume=False)
+        Run(other).check(run.to_yaml(), resume=True)
+    Run(run.run).withdraw()
+    Run(run.run).check(run.to_yaml(), resume=False)
     assert not run.run.folder.exists()  # the copy of a run that is no more
 
 
-def test_a_local_run_has_no_mirror(run: RunConfig, tmp_path: Path) -> None:
-    mirror = Mirror(dataclasses.replace(run.run, output=str(tmp_path / "local")))
-    mirror.check(False)
-    assert not mirror.is_started()
-    mirror.start()
-    mirror.pull()
-    mirror.push_checkpoint(tmp_path / "x", World(), [])
-    mirror.complete(tmp_path / "x")
-    mirror.push_results(World())
-    mirror.pull_results()
-    mirror.withdraw_unless_started()
+def test_a_local_run_is_its_folder(run: RunConfig, tmp_path: Path) -> None:
+    local = Run(dataclasses.replace(run.run, output=str(tmp_path / "local")))
+    local.check(run.to_yaml(), resume=False)
+    assert not local.is_started() and local.newest() is None
+    local.fetch()
+    local.fetch_results()
+    local.withdraw()
+    assert local.name_for_people == str(tmp_path / "local/run")
     assert not (tmp_path / "local").exists() and fetch(str(tmp_path / "x")) == tmp_path / "x"
+    with pytest.raises(UserError, match=r"local/run has no complete checkpoint"):
+        local.best()
 
 
 def test_a_checkpoint_that_never_came_up_whole_is_none(
     run: RunConfig, demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = Mirror._upload
+    upload = RemoteFolder.upload
 
-    def fail_late(self: Mirror, file: Path, name: str) -> None:
+    def fail_late(self: RemoteFolder, file: Path, name: str) -> None:
         if "epoch-00002" in name and file.name == "checkpoint.json":
             raise UserError("the network is gone")
         upload(self, file, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Mirror, "_upload", fail_late)
+        patch.setattr(RemoteFolder, "upload", fail_late)
         with pytest.raises(UserError, match="the network is gone"):
-            Trainer(run, demo_store, World()).fit()
-    Mirror(run.run).withdraw_unless_started()  # it has started
-    newest = latest_checkpoint(run.run.folder)
+            Trainer.build(run, demo_store, Host(World())).fit()
+    Run(run.run).withdraw()  # it has started
+    newest = Run(run.run).newest()
     assert newest is not None and newest.name == "epoch-00002"
-    Mirror(run.run).check(resume=True)
-    newest = latest_checkpoint(run.run.folder)
+    Run(run.run).check(run.to_yaml(), resume=True)
+    newest = Run(run.run).newest()
     assert newest is not None and newest.name == "epoch-00001"
-    run_worker(run, World(), resume=True)
+    run_worker(run, Host())
     assert (tmp_path / "bucket/run" / METRICS).is_file()
 
 
 def test_a_damaged_or_older_checkpoint_of_this_node_is_fetched_again(
     run: RunConfig, demo_store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Trainer(run, demo_store, World()).fit()
-    newest = latest_checkpoint(run.run.folder)
+    Trainer.build(run, demo_store, Host(World())).fit()
+    newest = Run(run.run).newest()
     assert newest is not None
     before = {path.name: path.read_bytes() for path in newest.iterdir()}
     capsys.readouterr()
-    Mirror(run.run).pull()
+    Run(run.run).fetch()
     assert "fetching" not in capsys.readouterr().out
     (newest / "dense.pt").write_bytes(b"cut")
-    Mirror(run.run).complete(newest)
+    RunAtUrl(Run(run.run).name_for_people, run.run.folder).fetch_checkpoint(newest)
     assert "fetching" in capsys.readouterr().out
     (newest / "checkpoint.json").write_text("{}")
-    Mirror(run.run).complete(newest)
+    RunAtUrl(Run(run.run).name_for_people, run.run.folder).fetch_checkpoint(newest)
     assert {path.name: path.read_bytes() for path in newest.iterdir()} == before
 
 

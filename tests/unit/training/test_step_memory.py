@@ -23,6 +23,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.writer import StoreWriter
 from dualgnn_dist.embeddings.adam.missed_steps import missed_steps
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
 
@@ -76,7 +77,7 @@ def trainers(
         store = with_idle_users(demo_store, folder / f"{num_users}", num_users)
         settings = [f"data.store={store.path}", f"run.output={folder}", "model.width=2", "sampler.batch_size=32"]
         settings.append(f"sampler.draws={request.param}")
-        made[num_users] = Trainer(load(CONFIG, settings), store, World())
+        made[num_users] = Trainer.build(load(CONFIG, settings), store, Host(World()))
     return made
 
 

@@ -20,9 +20,10 @@ from dualgnn_dist.base.errors import Stopped
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.training import stop
-from dualgnn_dist.training.checkpoint import latest_checkpoint
-from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.config import RunConfig, RunSection
+from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
+from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.stop import STOP, StopMeetings, on_signals
 from dualgnn_dist.training.trainer import Trainer
 
@@ -45,9 +46,9 @@ def make_config(store: Store, output: Path, name: str) -> RunConfig:
 
 def train(world: World, config: RunConfig, asked_at: int | None, resume: bool = False) -> dict[str, Any]:
     """Trains; rank 0 is asked in the middle of the step before `asked_at`, counted over epochs."""
-    trainer = Trainer(config, Store.open(config.data.store), world)
+    trainer = Trainer.build(config, Store.open(config.data.store), Host(world))
     if resume:
-        trainer.resume(latest_checkpoint(config.run.folder))
+        trainer.resume()
     step = trainer.train_step
 
     def step_and_ask(batch: Any) -> torch.Tensor:
@@ -81,11 +82,11 @@ def _meet_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(asked_at: int, demo_store: Store, tmp_path: Path) -> None:
     """In the first step, within an epoch, in the last step of one without validation, and of one with it."""
     whole, parts = (make_config(demo_store, tmp_path, name) for name in ("whole", "parts"))
-    num_steps = Trainer(whole, demo_store, World()).loader.num_steps
+    num_steps = Trainer.build(whole, demo_store, Host(World())).loader.num_steps
     asked_at = {-1: num_steps, 0: 2 * num_steps}.get(asked_at, asked_at)
     expected = train(World(), whole, None)
     found = train(World(), parts, asked_at)
-    checkpoint = latest_checkpoint(parts.run.folder)
+    checkpoint = Run(parts.run).newest()
     assert found["at"] == divmod(asked_at, num_steps)
     assert found["stopped"] == f"checkpoint {checkpoint}; go on with --resume"
     (parts.run.folder / STOP).unlink()
@@ -103,7 +104,7 @@ def test_all_workers_stop_after_the_same_step(
     found = run_workers(train, 2, config, 3)
     assert found[0] == found[1] and "stopped" in found[0]
     assert found[0]["at"] >= (0, 3)
-    assert latest_checkpoint(config.run.folder) is not None
+    assert Run(config.run).newest() is not None
     (config.run.folder / STOP).unlink()
     again = run_workers(train, 2, config, None, True)
     whole = run_workers(train, 2, make_config(demo_store, tmp_path, "whole"), None)
@@ -197,4 +198,5 @@ def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:
     for name, manifest in (("epoch-00001", "{}"), ("epoch-00002-step-0000007.partial", "")):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
         (tmp_path / "checkpoints" / name / "checkpoint.json").write_text(manifest)
-    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "epoch-00001"
+    run = Run(RunSection(name=tmp_path.name, output=str(tmp_path.parent)))
+    assert run.newest() == tmp_path / "checkpoints" / "epoch-00001"

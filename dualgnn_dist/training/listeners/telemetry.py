@@ -136,9 +136,9 @@ class Meter:
         self._step_seconds.append(now - self._last_step)
         self._last_step = now
         if now - self._started >= SECONDS_BETWEEN_READINGS:
-            self.read()
+            self.publish()
 
-    def read(self) -> None:
+    def publish(self) -> None:
         """Hands out a reading of all steps since the last one, if there are any."""
         if not self._listeners or not self._step_seconds:
             return

@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 from dualgnn_dist.base.config import flat
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import Say
-from dualgnn_dist.training.telemetry import Listener
+from dualgnn_dist.training.listeners.telemetry import Listener
 
 TrackerName = Literal["mlflow", "wandb"]
 RUN_IDS = "trackers.json"  # in the run folder: a run that is resumed goes on with its runs over there

@@ -16,11 +16,12 @@ from dualgnn_dist.base.batch import Batch
 from dualgnn_dist.base.config import flat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.training import telemetry
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
+from dualgnn_dist.training.listeners import telemetry
+from dualgnn_dist.training.listeners.telemetry import METRICS, Listener, Meter, Reading, Totals, metric_of
+from dualgnn_dist.training.listeners.tensorboard import TensorBoard
 from dualgnn_dist.training.load import load
-from dualgnn_dist.training.run_folder import CONFIG, RunFolder
-from dualgnn_dist.training.telemetry import METRICS, Listener, Meter, Reading, Totals, metric_of
 from dualgnn_dist.training.trainer import Trainer
 
 
@@ -63,7 +64,7 @@ def train_and_listen(world: World, config: RunConfig) -> dict[str, Any]:
         return whole(received, sent, *lengths)
 
     ear = Ear()
-    trainer = Trainer(config, Store.open(config.data.store), world, listeners=[ear])
+    trainer = Trainer.build(config, Store.open(config.data.store), Host(world, listeners=[ear]))
     step = trainer.train_step
 
     def watched_step(batch: Batch) -> torch.Tensor:  # inference exchanges rows too, and is not measured
@@ -134,7 +135,7 @@ def test_one_worker_moves_nothing_and_says_every_metric(demo_store: Store, tmp_p
 
 def test_the_mean_of_the_readings_losses_is_the_epochs(demo_store: Store, tmp_path: Path) -> None:
     ear = Ear()
-    trainer = Trainer(make_config(demo_store, tmp_path), demo_store, World(), listeners=[ear])
+    trainer = Trainer.build(make_config(demo_store, tmp_path), demo_store, Host(World(), listeners=[ear]))
     trainer.train()
     for reading, (_, values) in zip(ear.readings, ear.epochs[::2], strict=True):
         assert reading.gauges["loss"] == pytest.approx(values["training/loss"], rel=1e-9)
@@ -151,7 +152,7 @@ def test_readings_are_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     meter.start(measure)
     for done in (1, 2, 3):  # noqa: B007
         meter.step()
-    meter.read()  # nothing is left
+    meter.publish()  # nothing is left
     assert [reading.counts["interactions"] for reading in ear.readings] == [10, 10, 10]
     assert [reading.gauges["step"] for reading in ear.readings] == [1, 2, 3]
     assert {reading.gauges["loss"] for reading in ear.readings} == {0.2}
@@ -164,7 +165,7 @@ def test_nobody_listens_and_nothing_is_measured() -> None:
     meter = Meter([])
     meter.start(measure)
     meter.step()
-    meter.read()
+    meter.publish()
 
 
 def test_a_slice_may_be_empty() -> None:
@@ -172,23 +173,26 @@ def test_a_slice_may_be_empty() -> None:
     meter = Meter([ear])
     meter.start(lambda: Totals(0, 0.0, 0.0, 0.0, {"interactions": 0, "waiting_seconds": 0.0}))
     meter.step()
-    meter.read()
+    meter.publish()
     assert "loss" not in ear.readings[0].gauges
 
 
 def test_tensorboard_has_steps_and_settings(tmp_path: Path) -> None:
-    (tmp_path / CONFIG).write_text("model: {name: dualgnn, width: 8}\ntrain: {patience: null}\n")
-    folder = RunFolder(tmp_path, active=True)
-    folder.hear(
+    board = TensorBoard(tmp_path)
+    board.hear(
         Reading(12, 4, {"loss": 0.5, "step": 12.0}, {"fetch_bytes/users": 400}, {"step_seconds": [0.1, 0.3, 0.1, 0.3]})
     )
-    folder.close()
-    folder.write_metrics({"test": {"recall@20": 0.25}})
-    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.hear_epoch(3, {"test/recall@20": 0.25})
+    board.finish({"model.width": 8, "train.patience": None}, {"recall@20": 0.25})
+    board.close()  # only now is everything in the file
+    board = EventAccumulator(str(tmp_path))
     board.Reload()
     scalars = {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
     assert scalars["tables/fetch_bytes/users"] == [(12, 100.0)]
     assert scalars["step/step_seconds"] == [(12, pytest.approx(0.2))]
+    assert scalars["test/recall@20"] == [(3, 0.25)]
+    (settings,) = (content for tag, content in board.summary_metadata.items() if tag.endswith("session_start_info"))
+    assert b"model.width" in settings.plugin_data.content and b"train.patience" in settings.plugin_data.content
     assert scalars.keys() == {"step/loss", "step/step_seconds", "tables/fetch_bytes/users", "test/recall@20"}
 
 

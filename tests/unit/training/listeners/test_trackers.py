@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.training.trackers import RUN_IDS, check, tracking
+from dualgnn_dist.training.listeners.trackers import RUN_IDS, check, tracking
 
 SETTINGS = {"model": {"name": "dualgnn", "width": 8}, "run": {"name": "r"}}
 

@@ -1,0 +1,71 @@
+"""The state of a training ranked: exact representations, exact lists, and the seconds of both."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation.config import EvaluationConfig
+from dualgnn_dist.evaluation.evaluate import Candidates, Split, candidates_of, evaluate
+from dualgnn_dist.evaluation.inference import infer
+from dualgnn_dist.evaluation.representations import Representations
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.host import Host
+from dualgnn_dist.training.progress import Progress
+from dualgnn_dist.training.run import Run
+from dualgnn_dist.training.state import TrainingState, make_state
+
+ByCandidates = dict[Candidates, dict[str, float]]
+"""Metrics by what was ranked; the first is what a run is judged by."""
+
+
+class Evaluator:
+    """Ranks a split with the state as it is now. Every worker must call each method.
+
+    Args:
+        seconds: what each stage takes is added to its `inference` and `ranking`.
+    """
+
+    def __init__(
+        self, state: TrainingState, store: Store, settings: EvaluationConfig, world: World, seconds: dict[str, float]
+    ) -> None:
+        self._state, self.store, self._settings, self._world = state, store, settings, world
+        self._candidates = candidates_of(store, bool(state.model.modalities))
+        self._seconds = seconds
+
+    def represent(self) -> Representations:
+        """Exact representations of all users and items."""
+        started = time.perf_counter()
+        representations = infer(self._state.model, self._state.tables, self.store, self._world)
+        self._seconds["inference"] += time.perf_counter() - started
+        return representations
+
+    def validate(self) -> dict[str, float]:
+        """The validation metrics that a run is judged by."""
+        return self._rank(self.represent(), "valid", self._candidates[0])
+
+    def rank(self, representations: Representations, split: Split) -> ByCandidates:
+        """The metrics of a split for all kinds of candidates."""
+        return {candidates: self._rank(representations, split, candidates) for candidates in self._candidates}
+
+    def _rank(self, representations: Representations, split: Split, candidates: Candidates) -> dict[str, float]:
+        started, settings = time.perf_counter(), self._settings
+        values = evaluate(
+            representations, self.store, split, settings.ks, settings.ndcg_convention, self._world, candidates
+        )
+        self._seconds["ranking"] += time.perf_counter() - started
+        return values
+
+
+def evaluate_best(config: RunConfig, host: Host, split: Split) -> ByCandidates:
+    """The split's metrics of a run's best checkpoint. Every worker must call it."""
+    world = host.world
+    torch.set_num_threads(world.num_threads)
+    store = config.data.open()
+    state = make_state(config, store, world)
+    state.load(Run(config.run).best(), world)
+    evaluator = Evaluator(state, store, config.evaluation, world, Progress().seconds)
+    return evaluator.rank(evaluator.represent(), split)
