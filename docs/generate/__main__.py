@@ -1,0 +1,64 @@
+"""`python docs/generate`: writes what is generated in the pages; `--check` writes nothing and says what would change.
+
+Between `<!-- generated: NAME -->` and `<!-- end -->` stands what a function of this folder makes: `tables` from the
+files of `benchmarks/results/`, `help` from the verbs' parsers. Naming one of the two leaves the other's blocks alone.
+Everything else in a page is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import results
+import speed
+import verbs
+from text import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def render(text: str, makers: Mapping[str, Callable[[], str]]) -> str:
+    """A page with the blocks that `makers` can make made anew, the others as they are."""
+
+    def made(block: re.Match[str]) -> str:
+        return f"{block[1]}\n{makers[block[2]]()}\n\n{block[3]}" if block[2] in makers else block[0]
+
+    return _BLOCK.sub(made, text)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python docs/generate", description="Write the generated parts of the pages.")
+    parser.add_argument("part", nargs="?", choices=["tables", "help"], help="one kind of block alone")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something would change")
+    options = parser.parse_args()
+    makers = {
+        **({} if options.part == "help" else {**results.tables(), **speed.tables()}),
+        **({} if options.part == "tables" else verbs.helps()),
+    }
+    texts = {page: page.read_text() for page in PAGES}
+    places = {block[2] for text in texts.values() for block in _BLOCK.finditer(text)}
+    if makers.keys() - places:
+        sys.exit(f"no page has a place for {', '.join(sorted(makers.keys() - places))}")
+    if options.part is None and places - makers.keys():
+        sys.exit(f"nothing makes {', '.join(sorted(places - makers.keys()))}")
+    renewed = {page: new for page, text in texts.items() if (new := render(text, makers)) != text}
+    if options.check and renewed:
+        sys.exit(f"{_names(renewed)}: not what `python docs/generate` writes; run it")
+    if not options.check:
+        for page, text in renewed.items():
+            page.write_text(text)
+        print(f"written: {_names(renewed) or 'nothing, all pages are up to date'}")
+
+
+def _names(pages: Mapping[Path, str]) -> str:
+    return ", ".join(str(page.relative_to(ROOT)) for page in pages)
+
+
+if __name__ == "__main__":
+    main()

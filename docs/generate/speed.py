@@ -1,0 +1,358 @@
+"""The tables of time and memory: docs/speed.md, and the short one of the README."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from text import metric, milliseconds, percent, result, seconds, short, sourced, spread, table
+
+_STAGES = ("hops", "negatives", "features", "cooccurrence", "tables", "step_10000000", "inference", "ranking")
+_HEADINGS = ("stage", "the work", "ours", "rivals, in the same run")
+Stage = tuple[str, str, str, str]
+
+
+def _measured(name: str, key: str, rows: str = "rows") -> dict[str, dict[str, Any]]:
+    """A measurement's rows by who was measured; what was not run there is left out."""
+    return {row[key]: row for row in result(name)[rows] if "seen elsewhere" not in row[key]}
+
+
+def _hops() -> Stage:
+    values, rows = result("hops"), _measured("hops", "sampler")
+    options, rates = values["options"], values["batches_per_second"]
+    nodes = short(options["users"] + options["items"])
+    return (
+        "hops",
+        f"{options['seeds']:,} seeds, fanouts 10,5, {nodes} nodes, {2 * options['interactions'] / 1e6:.1f} M entries, "
+        f"{short(values['nodes'])} nodes reached, one thread",
+        f"{milliseconds(rows['ours: draw + relabel']['ms'])} "
+        f"({milliseconds(rows['ours: whole']['median ms'])} median with the transposes); "
+        f"two threads make {rates['2'] / rates['1']:.2f} times the batches",
+        f"torch, vectorised {milliseconds(rows['torch, vectorised']['ms'])}, "
+        f"plain Numba {milliseconds(rows['plain Numba']['ms'])}",
+    )
+
+
+def _negatives() -> Stage:
+    rows = _measured("negatives", "sampler")
+    return (
+        "negatives",
+        f"{result('negatives')['options']['batch']:,} users",
+        f"{milliseconds(rows['ours, uniform']['ms'])}; by popularity {milliseconds(rows['ours, by popularity']['ms'])}",
+        f"NumPy {milliseconds(rows['NumPy, vectorised']['ms'])}, "
+        f"a Python loop {milliseconds(rows['Python loop']['ms'])}",
+    )
+
+
+def _features() -> Stage:
+    values = result("features")
+    options = values["options"]
+    rows = {row["gathered by"]: row["ms"] for row in values["rows"] if row["rows"] == "49,000"}
+    return (
+        "features",
+        f"49,000 rows of {short(options['items'])} x {options['dimension']} float16, one thread: "
+        "to float32, to bfloat16",
+        f"{rows['ours (float32)']:.0f} ms, {rows['ours (bfloat16)']:.0f} ms",
+        f"NumPy's fancy indexing, widened to float32: {rows['np.memmap, widened to float32']:.0f} ms "
+        f"(left at float16: {rows['np.memmap, left as float16']:.0f} ms)",
+    )
+
+
+def _cooccurrence() -> Stage:
+    values, rows = result("cooccurrence"), _measured("cooccurrence", "who")
+    options = values["options"]
+    loop = rows[f"released loop, {options['loop_users']} users x 100^2"]["seconds"]
+    return (
+        "co-occurrence",
+        f"{short(options['users'])} users, {short(options['interactions'])} interactions, "
+        f"{values['pairs'] / 1e9:.2f} G pairs, top 200",
+        seconds(rows["ours"]["seconds"]),
+        f"sparse_dot_topn {rows['sparse_dot_topn']['seconds']:.1f} s, "
+        f"SciPy {rows['scipy product + argpartition, 1 thread']['seconds']:.1f} s (one thread), "
+        f"the released double loop {loop / 60:.0f} minutes (extrapolated from {options['loop_users']} users)",
+    )
+
+
+def _tables() -> Stage:
+    options, rows = result("tables")["options"], _measured("tables", "table")
+
+    def both(row: dict[str, Any]) -> str:
+        return f"{row['forward s']:.3f} s, {row['backward + update s']:.3f} s"
+
+    return (
+        "tables",
+        f"{short(options['rows'])} x {options['width']}, {short(options['requested'])} rows a step, "
+        f"{options['workers']} gloo workers: forward, backward + update",
+        both(rows["ours"]),
+        f"TorchRec with fused row-wise Adagrad {both(rows['torchrec'])}; "
+        f"a plain all-to-all with `SparseAdam` {both(rows['plain'])}",
+    )
+
+
+def _step() -> Stage:
+    options, rows = result("step_10000000")["options"], _measured("step_10000000", "contender")
+    return (
+        "step",
+        f"DualGNN, {short(options['users'])} users, {short(options['interactions'])} interactions, batch 1,024: "
+        f"{short(_nodes(rows['ours']))} nodes",
+        f"{_step_of(rows['ours'])}; in bfloat16 {_step_of(rows['ours, bfloat16'])}; with shared draws "
+        f"({short(_nodes(rows['ours, bfloat16, shared draws']))} nodes) too "
+        f"{_step_of(rows['ours, bfloat16, shared draws'])}",
+        f"the same model in PyG's layers {_step_of(rows['PyG layers, same batches'])}, in bfloat16 "
+        f"{_step_of(rows['PyG layers, bfloat16, same batches'])}; "
+        f"the whole graph a batch {_step_of(rows['whole graph a batch'])}",
+    )
+
+
+def _nodes(row: dict[str, Any]) -> int:
+    return row["users of a batch"] + row["items of a batch"]
+
+
+def _step_of(row: dict[str, Any]) -> str:
+    return seconds(row["step s"])
+
+
+def _inference() -> Stage:
+    values, rows = result("inference"), _measured("inference", "model")
+
+    def both(key: str) -> str:
+        return f"{seconds(rows['lightgcn'][key])}, {seconds(rows['dualgnn'][key])}"
+
+    return (
+        "inference",
+        f"{short(values['rows'][0]['users'])} users, exact, 2 layers: LightGCN, DualGNN",
+        both("by layer s"),
+        f"batches with whole neighbourhoods {both('by batch s')}",
+    )
+
+
+def _ranking() -> Stage:
+    values = result("ranking")
+    options = values["options"]
+
+    def between(who: str) -> str:
+        times = [row["seconds"] for row in values["rows"] if row["contender"].startswith(who)]
+        return f"{min(times):.1f} to {max(times):.1f} s"
+
+    ours = [row["seconds"] for row in values["rows"] if row["contender"] == "ours"]
+    return (
+        "ranking",
+        f"{short(options['users'])} users x {short(options['items'])} items, top 50, 50 excluded each, "
+        "four kinds of vectors",
+        f"{min(ours):.2f} to {max(ours):.2f} s",
+        f"faiss.knn {between('faiss')} (excludes nothing), torch matmul + topk {between('torch')}",
+    )
+
+
+def stages() -> str:
+    """Every stage beside its rivals: who was not run there is not in it."""
+    makers = (_hops, _negatives, _features, _cooccurrence, _tables, _step, _inference, _ranking)
+    return sourced(table(_HEADINGS, [make() for make in makers]), *_STAGES)
+
+
+def in_short() -> str:
+    """The README's: three rows."""
+    return table(_HEADINGS, [_step(), _cooccurrence(), _ranking()])
+
+
+def parts_of_a_step() -> str:
+    """Where the time of a step goes; sampling runs ahead in another thread."""
+    values = result("step_10000000")
+    rows = [
+        [row["contender"], *(f"{row[part] * 1e3:.0f}" for part in ("fetch", "forward", "backward", "rows", "sample"))]
+        for row in values["stages"]
+    ]
+    headings = ["ms", "fetch rows", "forward", "backward", "update rows", "sample (ahead, in another thread)"]
+    return sourced(table(headings, rows), "step_10000000")
+
+
+def cheaper_steps() -> str:
+    """What precision, draws and fanouts do to DualGNN's quality, and to a step where that was measured too."""
+    steps = _measured("step_10000000", "contender")
+    timed = {
+        ("float32", "independent", "10,5"): steps["ours"],
+        ("bfloat16", "independent", "10,5"): steps["ours, bfloat16"],
+        ("bfloat16", "shared", "10,5"): steps["ours, bfloat16, shared draws"],
+    }
+    rows = {}
+    names = ("quality_movielens_1m_vat_precision_and_draws", "quality_movielens_1m_vat_fanouts")
+    for name in names:
+        values = result(name)
+        differs = dict(variant.split(":", 1) for variant in values["budget"]["variants"])
+        for row in values["rows"]:
+            settings = dict(text.split("=", 1) for text in differs.get(row["model"], "").split(";") if text)
+            if settings.get("model.name", "dualgnn") != "dualgnn":
+                continue
+            key = (
+                settings.get("train.precision", "float32"),
+                settings.get("sampler.draws", "independent"),
+                settings.get("sampler.fanouts", "[10,5]").strip("[]"),
+            )
+            step = timed.get(key)
+            rows[key] = [
+                *key,
+                "" if step is None else f"{_step_of(step)}, {short(_nodes(step))}",
+                spread(row, "validation recall@20"),
+                spread(row, "test recall@20"),
+                metric(row["test ndcg@20"]),
+            ]
+    headings = ["`train.precision`", "`sampler.draws`", "`sampler.fanouts`", "step, nodes"]
+    headings += ["validation Recall@20", "test Recall@20", "test NDCG@20"]
+    return sourced(table(headings, list(rows.values())), *names, "step_10000000")
+
+
+def graph_sizes() -> str:
+    """The same batches on ever larger graphs."""
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for row in result("scaling_graph")["rows"]:
+        rows.setdefault(row["interactions"], []).append(row)
+    cells = [
+        [
+            short(interactions),
+            f"{short(interactions / 10)}, {short(interactions / 100)}",
+            ", ".join(f"{row['open ms']:.0f}" for row in by_batch) + " ms",
+            *(f"{row['step ms']:.0f} ms ({short(row['nodes'])})" for row in by_batch),
+            ", ".join(f"{row['private beside it GiB']:.2f}" for row in by_batch)
+            + f" GiB beside {by_batch[0]['table GiB']:.2f}",
+        ]
+        for interactions, by_batch in rows.items()
+    ]
+    headings = ["interactions", "users, items", "open", "step of a batch of 16 (nodes)", "of 128", "of 1,024"]
+    headings.append("memory of a worker beside table + moments, batch 16, 128, 1,024")
+    return sourced(table(headings, cells), "scaling_graph")
+
+
+def whole_graph() -> str:
+    """100 M interactions: a sampled batch beside the propagation of the whole graph."""
+    rows = [
+        [row["contender"], f"{row['step s']:.3f} s", short(_nodes(row)), f"{row['over ours']:.3g}"]
+        for row in result("step_100000000")["rows"]
+    ]
+    return sourced(table(["who", "step", "nodes", "times ours"], rows), "step_100000000")
+
+
+def preparing() -> str:
+    """The stages of `prepare` at 100 M interactions."""
+    row = result("prepare")["rows"][0]
+    parts = list(row["seconds"])
+    cells = [
+        ["seconds", *(f"{row['seconds'][part]:.0f}" for part in parts)],
+        ["peak MiB", *(f"{row['mib'][part]:,}" for part in parts)],
+    ]
+    return sourced(table([f"{short(row['size'])} interactions", *parts], cells), "prepare")
+
+
+def time_to_quality() -> str:
+    """Seconds until a validation Recall@20 that both arms reach."""
+    names = ("time_to_quality_gowalla", "time_to_quality_movielens_1m_vt")
+    rows = []
+    for name in names:
+        values = result(name)
+        for index, row in enumerate(values["rows"]):
+            rows.append(
+                [
+                    name.removeprefix("time_to_quality_") if index == 0 else "",
+                    row["arm"].replace("_40_20", " draws, fanouts 40,20"),
+                    f"{metric(values['target'])} after {row['seconds to target']:.0f} s",
+                    str(row["epochs to target"]),
+                    f"{row['s an epoch']:.1f} s",
+                    metric(row["best recall@20"]),
+                ]
+            )
+    headings = ["data", "arm", "validation Recall@20", "epochs", "an epoch", "best Recall@20 seen"]
+    return sourced(table(headings, rows), *names)
+
+
+def workers() -> str:
+    """Two workers pinned to a core each, against one."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    size = ""
+    for row in result("worker_scaling")["rows"]:
+        size = str(row["global batch"]) if row["scaling"] == "one" else size
+        rows.setdefault(size, {})[row["scaling"]] = row
+    cells = [
+        [
+            f"{int(batch):,}",
+            *(f"{by_kind[kind]['over one worker']:.2f}" for kind in ("apart", "weak", "strong")),
+            f"{by_kind['strong']['nodes/s over one']:.2f}",
+            f"{short(by_kind['strong']['nodes a worker'])} of {short(by_kind['one']['nodes a worker'])}",
+        ]
+        for batch, by_kind in rows.items()
+    ]
+    headings = ["batch of one worker", "two apart", "weak: the same batch a worker", "strong: the same global batch"]
+    headings += ["strong, per node", "nodes of a halved batch"]
+    return sourced(table(headings, cells), "worker_scaling")
+
+
+def ray_workers() -> str:
+    """Ray workers on a graph that a batch reaches whole."""
+    rows = [
+        [
+            row["scaling"],
+            str(row["workers"]),
+            f"{row['global batch']:,}",
+            f"{row['epoch s']:.1f} s",
+            f"{row['interactions/s']:,}",
+            f"{row['over one worker']:.2f}",
+        ]
+        for row in result("scaling_workers")["rows"]
+    ]
+    headings = ["scaling", "workers", "global batch", "an epoch", "interactions/s", "times one worker"]
+    return sourced(table(headings, rows), "scaling_workers")
+
+
+def plan() -> str:
+    """What a cluster would do, computed."""
+    rows = [
+        [
+            str(row["GPUs"]),
+            str(row["Gbit/s"]),
+            f"{row['step ms']:.0f} ms",
+            f"{row['interactions/s']:,}",
+            f"{row['hours an epoch of MicroLens']:.2f}",
+            f"{row['rows GB a GPU']:.1f} GB",
+        ]
+        for row in result("scaling_plan")["rows"]
+    ]
+    headings = ["GPUs", "Gbit/s", "step", "interactions/s", "hours an epoch of MicroLens", "rows + moments of a GPU"]
+    return sourced(table(headings, rows), "scaling_plan")
+
+
+def stages_of_runs() -> str:
+    """Whole runs, stage by stage, on one worker and on two."""
+    data = ("tiktok_dualgnn", "movielens_1m_vat_dualgnn", "movielens_1m_vt_dualgnn", "gowalla_lightgcn")
+    rows = [
+        [
+            run if row["workers"] == 1 else "",
+            str(row["workers"]),
+            f"{row['prepare s']:.2f}",
+            f"{row['epoch s']:.2f}",
+            f"{row['interactions/s']:,}",
+            percent(row["waiting"]),
+            f"{row['inference s']:.2f}, {row['ranking s']:.2f}",
+            "; ".join(str(peak) for peak in row["peak MiB of each worker"]),
+        ]
+        for run in data
+        for row in result(f"stages_{run}")["rows"]
+    ]
+    headings = ["run", "workers", "prepare s", "epoch s", "interactions/s", "waiting", "inference, ranking s"]
+    return sourced(table([*headings, "peak MiB of each worker"], rows), *(f"stages_{run}" for run in data))
+
+
+def tables() -> dict[str, Callable[[], str]]:
+    """Every table of this file by its name in the pages."""
+    makers: Sequence[tuple[str, Callable[[], str]]] = (
+        ("speed-stages", stages),
+        ("speed-short", in_short),
+        ("speed-step", parts_of_a_step),
+        ("speed-cheaper", cheaper_steps),
+        ("speed-graph", graph_sizes),
+        ("speed-whole-graph", whole_graph),
+        ("speed-prepare", preparing),
+        ("speed-quality", time_to_quality),
+        ("speed-workers", workers),
+        ("speed-ray-workers", ray_workers),
+        ("speed-plan", plan),
+        ("speed-runs", stages_of_runs),
+    )
+    return dict(makers)
