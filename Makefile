@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install train test lint clean
+.PHONY: install train test docs lint clean
 
 install: $(VENV)/.installed
 
@@ -22,5 +22,10 @@ test: install
 	$(RUN) -m mypy
 	$(RUN) -m pytest
 
+# Material says at every build that a successor is coming.
+docs: install
+	$(RUN) docs/generate
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) runs stores
+	rm -rf $(VENV) runs stores site
