@@ -15,7 +15,7 @@ from pages import PAGES, ROOT
 LONGEST_README = 150  # lines
 MADE = ("runs", "stores", "site")  # by the programs
 # Folders of a run, and the first words of TensorBoard's tags.
-NO_FILES = "checkpoints/ representations/ step/ sampler/ tables/ training/ validation/".split()
+NO_FILES = ("checkpoints/", "representations/", "step/", "sampler/", "tables/", "training/", "validation/")
 BUILT_FROM = ["docs", "benchmarks/results", "cluster", "dualgnn_dist"]
 
 

@@ -144,7 +144,7 @@ def _test_metrics(files: RunFiles, store: Store | None, learned: Learned | None,
     if learned is not None and len(learned.users) > MAX_USERS:
         said += f" Deviations are those of {MAX_USERS:,} users drawn at random."
     if run.config.evaluation.ndcg_convention != "standard":
-        said += f" NDCG by the convention {run.config.evaluation.ndcg_convention!r}, see docs/from-the-released-code.md."
+        said += f" NDCG by the convention {run.config.evaluation.ndcg_convention!r}: docs/from-the-released-code.md."
     return [*parts, page.remark(said)]
 
 
