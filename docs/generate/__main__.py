@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import results
+import rivals
 import speed
 import verbs
 from text import ROOT
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something would change")
     options = parser.parse_args()
     makers = {
-        **({} if options.part == "help" else {**results.tables(), **speed.tables()}),
+        **({} if options.part == "help" else {**results.tables(), **rivals.tables(), **speed.tables()}),
         **({} if options.part == "tables" else verbs.helps()),
     }
     texts = {page: page.read_text() for page in PAGES}
