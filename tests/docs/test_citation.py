@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 
 import yaml
-from pages import ROOT
 
 import dualgnn_dist
+from tests.docs.pages import ROOT
 
 
 def test_the_citation_is_of_this_version_and_of_the_paper() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import PAGES, ROOT, VERBS, Command, commands, commands_of, fences
 
 import dualgnn_dist
 from dualgnn_dist import UserError, load_config
 from dualgnn_dist.training.load import load_prepare
 from dualgnn_dist.training.sweep.space import load_sweep
+from tests.docs.pages import PAGES, ROOT, VERBS, Command, commands, commands_of, fences
 
 COMMANDS = commands()
 PUBLIC = ["Store", "prepare_store", "load_config", "start_run", "FinishedRun", "Recommender", "MODELS", "FORMATS"]

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import ROOT
+
+from tests.docs.pages import ROOT
 
 SOURCES = ["README.md", "docs", "benchmarks/results"]
 

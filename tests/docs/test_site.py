@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT
+
+from tests.docs.pages import PAGES, ROOT
 
 LONGEST_README = 150  # lines
 MADE = ("runs", "stores", "site")  # by the programs
