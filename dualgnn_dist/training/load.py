@@ -18,6 +18,9 @@ from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.training.config import SECTIONS, ModelSection, RunConfig, RunSection
 
+Change = tuple[str, Any]
+"""A dotted key, `section.key`, and its value."""
+
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The run that a YAML file and `section.key=value` overrides describe.
@@ -59,27 +62,29 @@ def read_values(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
     The file's `for_model` maps a model's name to values that go with that model; settings in its `model` section belong
     to the model it names. So another `model.name` alone leaves nothing behind that was meant for the first.
     """
-    return with_overrides(read_yaml(path), overrides)
+    return merged(read_yaml(path), parse_overrides(overrides))
 
 
-def with_overrides(sections: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """What `read_values` makes of a file's sections; they are left as they are."""
+def merged(sections: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
+    """What `read_values` makes of a file's sections, which are left as they are. Later wins:
+
+    1. the file's sections, but of `model` only what was meant for the model that is asked for,
+    2. the file's `for_model` of that model,
+    3. `changes`.
+    """
     values = copy.deepcopy(dict(sections))
-    changes = [_parse_override(override) for override in overrides]
     by_model = _by_model(values.pop("for_model", None))
     model = values.setdefault("model", {})
     if not isinstance(model, dict):
         raise UserError(f"config section 'model' must be a mapping with a name, not {model!r}")
-    name = next((value for keys, value in reversed(changes) if keys == ["model", "name"]), model.get("name"))
-    for known in [name, *by_model]:
-        if not isinstance(known, str) or known not in MODELS:
-            raise UserError(f"unknown model {known!r}{nearest(str(known), MODELS)}")
+    name = next((value for key, value in reversed(changes) if key == "model.name"), model.get("name"))
+    for asked in [name, *by_model]:
+        if not isinstance(asked, str) or asked not in MODELS:
+            raise UserError(f"unknown model {asked!r}{nearest(str(asked), MODELS)}")
     if model.get("name") != name:
         values["model"] = {"name": name}
-    for dotted, value in by_model.get(name, {}).items():
-        _set(values, dotted.split("."), value)
-    for keys, value in changes:
-        _set(values, keys, value)
+    for key, value in [*by_model.get(name, {}).items(), *changes]:
+        _set(values, key.split("."), value)
     return values
 
 
@@ -127,12 +132,21 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def _parse_override(override: str) -> tuple[list[str], Any]:
-    dotted, equals, text = override.partition("=")
-    if not equals or "." not in dotted:
+def parse_overrides(overrides: Sequence[str]) -> list[Change]:
+    """`section.key=value` texts, as a user types them.
+
+    Raises:
+        UserError: one that does not read so.
+    """
+    return [_parse_override(override) for override in overrides]
+
+
+def _parse_override(override: str) -> Change:
+    key, equals, text = override.partition("=")
+    if not equals or "." not in key:
         raise UserError(f"override {override!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
     try:
-        return dotted.split("."), yaml.safe_load(text)
+        return key, yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"the value of override {override!r} cannot be read: {error}") from error
 
@@ -171,8 +185,8 @@ def load_prepare(
         UserError: there is nothing to prepare, or a value of the wrong type.
     """
     values: dict[str, Any] = read_yaml(path) if path is not None else {}
-    for override in overrides:
-        _set(values, *_parse_override(override))
+    for key, value in parse_overrides(overrides):
+        _set(values, key.split("."), value)
     _check_sections(values.keys() - {"for_model"})
     if not values.get("prepare"):
         raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")

@@ -16,7 +16,7 @@ from dualgnn_dist.training.sweep.folder import SweepFolder, Trial, best_of
 from dualgnn_dist.training.sweep.space import Sweep
 
 
-class _Records(ray.tune.Callback):
+class TrialRecords(ray.tune.Callback):
     """In the driver: a record, a line on the screen and the next best for every trial that ends."""
 
     def __init__(self, sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial]) -> None:
@@ -34,7 +34,7 @@ class _Records(ray.tune.Callback):
 
     def _record(self, trial: Any, state: Any, error: str | None) -> None:
         result, metric = trial.last_result or {}, self._sweep.base.train.metric
-        made = Trial(
+        ended = Trial(
             number=trial.config["number"],
             params=dict(trial.config["params"]),
             state=state,
@@ -44,14 +44,14 @@ class _Records(ray.tune.Callback):
             error=error,
             seed_values=tuple(result.get("seed_values", ())),
         )
-        self._folder.append(made)
+        self._folder.append(ended)
         before = best_of(self._ended)
-        self._ended.append(made)
+        self._ended.append(ended)
         best = best_of(self._ended)
-        for other in (before, made):  # only the winner's state is needed later
+        for other in (before, ended):  # only the winner's state is needed later
             if other is not None and best is not None and other.number != best.number:
                 self._folder.drop_checkpoints(other.params)
-        say(f"{_line(made, metric)}{self._progress(best)}")
+        say(f"{_line(ended, metric)}{self._progress(best)}")
 
     def _progress(self, best: Trial | None) -> str:
         done, total = len(self._ended), self._sweep.config.trials

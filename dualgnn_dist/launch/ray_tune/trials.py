@@ -25,7 +25,7 @@ from ray.util.state import list_actors
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.launch import in_process, ray_train
-from dualgnn_dist.launch.ray_tune.records import _Records
+from dualgnn_dist.launch.ray_tune.records import TrialRecords
 from dualgnn_dist.launch.ray_tune.study import VALUE
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
@@ -65,7 +65,7 @@ def run_sweep(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search:
         run_config=ray.tune.RunConfig(
             name=f"start-{len(list(storage.glob('start-*'))):03d}",
             storage_path=str(storage),
-            callbacks=[_Records(sweep, folder, ended)],
+            callbacks=[TrialRecords(sweep, folder, ended)],
             verbose=0,
         ),
     ).fit()

@@ -23,7 +23,7 @@ import yaml
 from dualgnn_dist.base.config import build
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.training.config import RunConfig, decision
-from dualgnn_dist.training.load import from_values, read_yaml, with_overrides
+from dualgnn_dist.training.load import from_values, merged, parse_overrides, read_yaml
 
 Kind = Literal["uniform", "loguniform", "int", "choice"]
 Params = Mapping[str, Any]  # dotted key -> number, or the text of a choice
@@ -70,7 +70,7 @@ class SweepConfig:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of one searched value: from `low` to `high`, both included, or one of `options`, as texts of overrides."""
+    """Of one searched value: from `low` to `high`, both included, or one of `options`, as texts."""
 
     kind: Kind
     low: float = 0.0
@@ -115,18 +115,16 @@ class Sweep:
     def run(self, params: Params, seed: int = 0) -> RunConfig:
         """A trial's run with its `seed`-th seed, in a folder that its params decide."""
         first = int((self.values.get("run") or {}).get("seed", 1))
-        made = from_values(
-            with_overrides(self.values, [f"{key}={_as_override(value)}" for key, value in params.items()]), ""
-        )
+        config = from_values(merged(self.values, [(key, _value_of(param)) for key, param in params.items()]), "")
         if not params:
-            return made
+            return config
         output = str(self.folder / "trials" / identity(params))
-        run = dataclasses.replace(made.run, seed=first + seed, name=f"s{first + seed}", output=output)
-        return dataclasses.replace(made, run=run).with_absolute_paths()
+        run = dataclasses.replace(config.run, seed=first + seed, name=f"s{first + seed}", output=output)
+        return dataclasses.replace(config, run=run).with_absolute_paths()
 
     def starting_points(self) -> list[dict[str, Any]]:
         """The published defaults, and the file's own values where they are others; only points within the space."""
-        values = with_overrides(self.values, [])
+        values = merged(self.values, [])
         for key in self.space:
             section, _, name = key.partition(".")
             if isinstance(values.get(section), dict):
@@ -149,17 +147,18 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     search = file.pop("search", None)
     own = [override for override in overrides if override.startswith("sweep.")]
     sweep = build(SweepConfig, _sweep_values(file.pop("sweep", None), own), "sweep")
-    values = with_overrides(file, [override for override in overrides if override not in own])
+    values = merged(file, parse_overrides([override for override in overrides if override not in own]))
     if not isinstance(search, Mapping) or not search:
         raise UserError(
             f"{path} has no search section that says what to try, such as\n  search:\n"
             "    optimizer.learning_rate: {loguniform: [0.0001, 0.01]}"
         )
     paths = from_values(values, "").with_absolute_paths()  # trials have working directories of their own
-    values = with_overrides(values, [f"data.store={_text(paths.data.store)}", f"run.output={_text(paths.run.output)}"])
-    made = Sweep(values, Path(path).stem, {str(k): _distribution(str(k), v) for k, v in search.items()}, sweep)
-    _check(made)
-    return made
+    values = merged(values, [("data.store", paths.data.store), ("run.output", paths.run.output)])
+    space = {str(key): _distribution(str(key), value) for key, value in search.items()}
+    checked = Sweep(values, Path(path).stem, space, sweep)
+    _check(checked)
+    return checked
 
 
 def _sweep_values(section: Any, overrides: Sequence[str]) -> Any:
@@ -236,13 +235,13 @@ def identity(params: Params) -> str:
     return hashlib.blake2b(json.dumps(params, sort_keys=True).encode(), digest_size=5).hexdigest()
 
 
-def _as_override(param: Any) -> str:
-    """A param behind an override's `=`: that of a choice is such a text already."""
-    return param if isinstance(param, str) else json.dumps(param)
+def _value_of(param: Any) -> Any:
+    """A param as a config's value: an option of a choice is a text that reads as one."""
+    return yaml.safe_load(param) if isinstance(param, str) else param
 
 
 def _text(value: Any) -> str:
-    """A value as the text behind an override's `=`, which reads back as the same value."""
+    """An option of a choice as a text that reads back as the same value: Optuna and records keep plain values."""
     return value if isinstance(value, str) and _reads_back(value) else json.dumps(value)
 
 
