@@ -33,7 +33,7 @@ import psutil
 from scipy import sparse
 
 from dualgnn_dist.base.csr import ShardedCSR
-from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
+from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions, read_synthetic
 
 matplotlib.use("Agg")

@@ -24,7 +24,7 @@ from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.screen import CountProgress
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
-from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
+from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 from dualgnn_dist.data.prepare.counting_sort import count, group, row_offsets
 from dualgnn_dist.data.prepare.features import write_features
 from dualgnn_dist.data.prepare.filter import compact, drop_duplicates, k_core

@@ -16,9 +16,9 @@ from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.make import make_at
 from dualgnn_dist.data.prepare.config import PrepareConfig
-from dualgnn_dist.data.prepare.cooccurrence import counters as cooccurrence_module
+from dualgnn_dist.data.prepare.cooccurrence import graph as cooccurrence_module
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap, ThreadMap
-from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
+from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.launch.ray_blocks import RayMap, blocks_of, ray_map
 

@@ -1,7 +1,7 @@
 """An ordered map over independent blocks of work: the shape of it, and the one that needs no cluster.
 
 What is mapped is a plain function of what all blocks share and of what makes a block, so that the same call runs in
-threads of this process or as tasks of a cluster (`launch/ray_map`).
+threads of this process or as tasks of a cluster (`launch/ray_blocks`).
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgnn_dist.base.csr import ShardedCSR
-from dualgnn_dist.data.prepare.cooccurrence import counters as module
-from dualgnn_dist.data.prepare.cooccurrence.bit_planes import POPULAR_ONE_IN, Bitmaps
-from dualgnn_dist.data.prepare.cooccurrence.counters import cooccurrence
+from dualgnn_dist.data.prepare.cooccurrence import graph as module
+from dualgnn_dist.data.prepare.cooccurrence.bitmaps import POPULAR_ONE_IN, Bitmaps
+from dualgnn_dist.data.prepare.cooccurrence.counters import CounterScratch, _threshold
+from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 
 Pairs = list[list[tuple[int, int]]]
 NEVER, ALWAYS = 1e-9, 1e9  # for BITS_ONE_IN
@@ -89,8 +90,8 @@ def test_equal_to_a_count_by_hand(
     edges = np.random.default_rng(seed).random((num_users, num_items)) < density
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BITS_ONE_IN", bits)
-        found = fast(edges, k, rows_per_shard, max_item_degree=max_item_degree)
-    assert found == slow(edges, k, max_item_degree)
+        lists = fast(edges, k, rows_per_shard, max_item_degree=max_item_degree)
+    assert lists == slow(edges, k, max_item_degree)
 
 
 def test_ties_go_to_the_smaller_index(by: None) -> None:
@@ -99,29 +100,43 @@ def test_ties_go_to_the_smaller_index(by: None) -> None:
     assert fast(edges, 3)[4] == [(0, 1), (1, 1), (2, 1)]
 
 
+EXAMPLE = [1, 3, 1, 2, 2, 2]  # how many items users 0 to 5 share with user 6: the example in the kernels' docstrings
+
+
+def test_the_worked_example(by: None) -> None:
+    edges = np.arange(3) < np.array([*EXAMPLE, 3])[:, None]
+    assert fast(edges, 3)[6] == [(1, 3), (3, 2), (4, 2)]
+
+
+def test_the_histogram_of_the_worked_example() -> None:
+    scratch = CounterScratch.make(num_users=7, largest_degree=3)
+    scratch.counts[:6], scratch.touched[:6] = EXAMPLE, range(6)
+    assert _threshold(6, scratch, 3) == (2, 4, 3)
+    assert scratch.histogram.tolist() == [0, 2, 1, 0]
+
+
 def test_far_more_ties_than_places(by: None) -> None:
     edges = np.zeros((9000, 3), dtype=bool)
     edges[:, 0] = True
     edges[::2000, 1] = True
-    found = fast(edges, 6)
+    lists = fast(edges, 6)
     heavy = [(user, 2) for user in range(0, 9000, 2000)]
-    assert found[4000] == [pair for pair in heavy if pair[0] != 4000] + [(1, 1), (2, 1)]
-    assert found[7] == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]
-    assert found[8999] == found[7]
+    assert lists[4000] == [pair for pair in heavy if pair[0] != 4000] + [(1, 1), (2, 1)]
+    assert lists[7] == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]
+    assert lists[8999] == lists[7]
 
 
 @pytest.mark.parametrize("max_item_degree", [None, 400, 3])
 def test_popular_and_rare_items(by: None, max_item_degree: int | None) -> None:
     edges = skewed(1700, 900)
-    found = fast(edges, 20, max_item_degree=max_item_degree)
-    assert found == slow(edges, 20, max_item_degree)
+    assert fast(edges, 20, max_item_degree=max_item_degree) == slow(edges, 20, max_item_degree)
 
 
 def test_counts_of_many_digits(by: None) -> None:
     edges = np.random.default_rng(0).random((70, 700)) < 0.8
-    found = fast(edges, 30)
-    assert max(count for pairs in found for _, count in pairs) > 256
-    assert found == slow(edges, 30)
+    lists = fast(edges, 30)
+    assert max(count for pairs in lists for _, count in pairs) > 256
+    assert lists == slow(edges, 30)
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
@@ -139,9 +154,9 @@ def test_blocks_threads_and_shards_do_not_matter(
 def test_a_block_needs_nothing_but_what_it_is_handed() -> None:
     def elsewhere(function: Any, shared: Any, blocks: Any) -> Any:
         for block in blocks:
-            there_function, there, there_block = pickle.loads(pickle.dumps((function, shared, block)))
-            there.bitmaps.words.flags.writeable = False  # as in an object store
-            yield there_function(there, *there_block)
+            own_function, own_shared, own_block = pickle.loads(pickle.dumps((function, shared, block)))
+            own_shared.bitmaps.words.flags.writeable = False  # as in an object store
+            yield own_function(own_shared, *own_block)
 
     edges = skewed(1700, 900)
     assert fast(edges, 20, block_map=elsewhere) == fast(edges, 20)
@@ -161,8 +176,8 @@ def test_graphs_in_mapped_files_are_handed_over_as_plain_arrays(tmp_path: Path) 
     user_item, item_user = graphs(skewed(1700, 900))
     expected = next(cooccurrence(user_item, item_user, 20, rows_per_shard=1700))
     user_item, item_user = mapped("user_item", user_item), mapped("item_user", item_user)
-    found = next(cooccurrence(user_item, item_user, 20, rows_per_shard=1700, block_map=here))
-    for one, other in zip(expected, found, strict=True):
+    of_mapped = next(cooccurrence(user_item, item_user, 20, rows_per_shard=1700, block_map=here))
+    for one, other in zip(expected, of_mapped, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
