@@ -33,7 +33,7 @@ FLOORS: list[tuple[set[str], str]] = [
 CONFINED = {
     "ray": {"launch"},
     "optuna": {"launch"},
-    "polars": {"data.prepare"},
+    "polars": {"data.prepare.frames"},
     "pyarrow": {"data", "evaluation.representations", "base.remote"},
     "matplotlib": {"results.figures"},
     "scipy": {"results"},

@@ -2,7 +2,9 @@
 
 config         the `prepare` section of a config
 formats        input files -> RawData: blocks of interactions and features under raw ids
+frames         polars, with which formats read tables
 raw_data       what a format yields
+reading        how formats read files, and what they refuse
 unpickle       what a format reads pickled files with; nothing in them is run
 ids            raw ids -> row indices
 lookup         an id's row

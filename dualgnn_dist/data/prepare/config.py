@@ -9,7 +9,7 @@ from typing import Any, Literal
 from dualgnn_dist.base.config import build, setting
 from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
-from dualgnn_dist.data.prepare.split import Split
+from dualgnn_dist.data.prepare.split import SplitMethod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class PrepareConfig:
     input: str | None = setting(None, decides="place")
     modalities: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    split: Split = "given"
+    split: SplitMethod = "given"
     split_shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
     cold_share: float = 0.1
     k_core: int = 0

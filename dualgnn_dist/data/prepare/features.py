@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Callable
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists, refuse_first
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
+from dualgnn_dist.data.prepare.reading import refuse_first
 from dualgnn_dist.data.store.schema import ModalityInfo
 from dualgnn_dist.data.store.writer import StoreWriter
 
@@ -29,31 +30,35 @@ def write_features(
     Raises:
         UserError: an unknown or repeated item, a missing row, a value that is no finite number; says where.
     """
-    seats = _Seats(name, modality, ids, kept)
+    store_rows = _StoreRows(name, modality, ids, kept)
     table = f"features/{name}"
     if modality.kind == "dense":
-        dimension = _write_dense(writer, table, modality, seats)
+        dimension = _write_dense(writer, table, modality, store_rows)
     else:
-        dimension = _write_tokens(writer, table, modality, seats)
-    seats.refuse_missing_rows()
-    num_present = int(np.count_nonzero(seats.present))
+        dimension = _write_tokens(writer, table, modality, store_rows)
+    store_rows.refuse_missing_rows()
+    num_present = int(np.count_nonzero(store_rows.present))
     if not num_present:
         raise UserError(f"modality {name!r} has no value for any item; leave it out of prepare.modalities")
     return ModalityInfo(kind=modality.kind, dimension=dimension, dtype=modality.dtype, num_present=num_present)
 
 
-class _Seats:
-    """Where the rows of a modality's blocks belong."""
+class _StoreRows:
+    """Rows of a modality's source -> rows of the store, whose items are fewer and stand in another order.
+
+    Attributes:
+        present: bool [I], the items of the store for which a value has come.
+    """
 
     def __init__(self, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray) -> None:
         self.name, self.modality, self.ids = name, modality, ids
         self.present = np.zeros(len(kept), dtype=bool)
-        self.new_rows = np.full(len(ids), -1, dtype=np.int64)
-        self.new_rows[kept] = np.arange(len(kept))
+        self._of_id = np.full(len(ids), -1, dtype=np.int64)
+        self._of_id[kept] = np.arange(len(kept))
         self._seen = np.zeros(len(ids), dtype=bool)
 
-    def find(self, block: FeatureBlock, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """(positions in the block, new item rows) of the values that the store keeps."""
+    def kept(self, block: FeatureBlock, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """(positions in the block, item rows of the store) of the values that the store keeps."""
         items = block.items
         if items is None:
             items = pl.Series(np.arange(block.first_row, block.first_row + num_rows))
@@ -67,7 +72,7 @@ class _Seats:
             repeated = repeated | ~pl.Series(rows).is_first_distinct().to_numpy()
         self._refuse(block, repeated & ~unknown, lambda k: f"item {items[k]!r} has a row already")
         self._seen[rows[~unknown]] = True
-        new = np.where(unknown, -1, self.new_rows[rows])
+        new = np.where(unknown, -1, self._of_id[rows])
         kept = new >= 0 if block.present is None else (new >= 0) & block.present
         positions = np.flatnonzero(kept)
         self.present[new[positions]] = True
@@ -91,39 +96,37 @@ class _Seats:
         refuse_first(wrong, lambda row: self.modality.place(block.first_row + row), say)
 
 
-def _write_dense(writer: StoreWriter, table: str, modality: RawModality, seats: _Seats) -> int:
-    num_items, dimension = len(seats.present), modality.dimension
-    with tempfile.TemporaryFile(
-        dir=writer.folder
-    ) as file:  # rows come in any order: the disk holds them, not the memory
+def _write_dense(writer: StoreWriter, table: str, modality: RawModality, store_rows: _StoreRows) -> int:
+    num_items, dimension = len(store_rows.present), modality.dimension
+    with tempfile.TemporaryFile(dir=writer.folder) as file:  # rows come in any order: the disk holds them
         column = np.memmap(file, dtype=modality.dtype, mode="w+", shape=(num_items, dimension))
         for block in modality.blocks():
             assert isinstance(block.values, np.ndarray)
             with np.errstate(over="ignore"):
                 values = block.values.astype(modality.dtype, copy=False)
-            seats.refuse_values(block, ~np.isfinite(values).all(axis=1))
-            positions, rows = seats.find(block, len(values))
+            store_rows.refuse_values(block, ~np.isfinite(values).all(axis=1))
+            positions, rows = store_rows.kept(block, len(values))
             column[rows] = values[positions]
         for start in range(0, num_items, writer.rows_per_shard):
             part = slice(start, start + writer.rows_per_shard)
-            missing = pa.array(~seats.present[part])
+            missing = pa.array(~store_rows.present[part])
             values = pa.array(np.asarray(column[part]).reshape(-1))
             writer.append(table, {"feature": pa.FixedSizeListArray.from_arrays(values, dimension, mask=missing)})
         del column
     return dimension
 
 
-def _write_tokens(writer: StoreWriter, table: str, modality: RawModality, seats: _Seats) -> int:
-    num_items = len(seats.present)
+def _write_tokens(writer: StoreWriter, table: str, modality: RawModality, store_rows: _StoreRows) -> int:
+    num_items = len(store_rows.present)
     rows, lengths, tokens = [], [], []
     for block in modality.blocks():
         assert isinstance(block.values, TokenLists)
-        positions, new_rows = seats.find(block, len(block.values.offsets) - 1)
+        positions, new_rows = store_rows.kept(block, len(block.values.offsets) - 1)
         lists = ShardedCSR.from_arrays(block.values.offsets, block.values.tokens)
-        offsets, kept = lists.gather(positions.astype(np.int32))
+        offsets, kept_tokens = lists.gather(positions.astype(np.int32))
         rows.append(new_rows)
         lengths.append(np.diff(offsets))
-        tokens.append(kept)
+        tokens.append(kept_tokens)
     order = np.full(num_items, -1, dtype=np.int64)
     all_rows, all_lengths, all_tokens = (np.concatenate(parts) for parts in (rows, lengths, tokens))
     order[all_rows] = np.arange(len(all_rows))
@@ -134,9 +137,9 @@ def _write_tokens(writer: StoreWriter, table: str, modality: RawModality, seats:
     order[order < 0] = len(all_lengths)
     for start in range(0, num_items, writer.rows_per_shard):
         part = slice(start, start + writer.rows_per_shard)
-        offsets, kept = lists.gather(order[part].astype(np.int32))
-        missing = pa.array(~seats.present[part])
+        offsets, shard_tokens = lists.gather(order[part].astype(np.int32))
+        missing = pa.array(~store_rows.present[part])
         writer.append(
-            table, {"feature": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(kept), mask=missing)}
+            table, {"feature": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(shard_tokens), mask=missing)}
         )
     return max(modality.dimension, int(all_tokens.max(initial=-1)) + 1)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import polars as pl
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.lookup import Lookup
 from dualgnn_dist.data.prepare.raw_data import RawData
@@ -45,10 +45,10 @@ class IdTable:
         if not len(self):
             return np.full(len(ids), -1, dtype=np.int32)
         seed, lookup = self._lookup
-        found = lookup.find(_keys(ids, seed))
+        rows = lookup.find(_keys(ids, seed))
         if ids.dtype == pl.String or ids.has_nulls():  # a text of the same hash, or a null in place of a number
-            found = np.where((self.ids.gather(np.maximum(found, 0)) == ids).fill_null(False).to_numpy(), found, -1)
-        return found
+            rows = np.where((self.ids.gather(np.maximum(rows, 0)) == ids).fill_null(False).to_numpy(), rows, -1)
+        return rows
 
     @cached_property
     def _lookup(self) -> tuple[int, Lookup]:

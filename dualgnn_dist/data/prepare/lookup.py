@@ -50,7 +50,7 @@ def _insert(keys: np.ndarray, slots: np.ndarray) -> bool:
 
 @kernel
 def _find(keys: np.ndarray, slots: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    found = np.empty(len(wanted), dtype=np.int32)
+    positions = np.empty(len(wanted), dtype=np.int32)
     for k in range(len(wanted)):
-        found[k] = slots[_slot(keys, slots, wanted[k])]
-    return found
+        positions[k] = slots[_slot(keys, slots, wanted[k])]
+    return positions

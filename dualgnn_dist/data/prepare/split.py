@@ -17,13 +17,13 @@ from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES
 from dualgnn_dist.data.prepare.scratch import Scratch
 
-Split = Literal["given", "random", "leave_one_out", "user_time", "global_time", "cold_items"]
+SplitMethod = Literal["given", "random", "leave_one_out", "user_time", "global_time", "cold_items"]
 TRAIN, VALID, TEST = SPLIT_CODES["train"], SPLIT_CODES["valid"], SPLIT_CODES["test"]
 
 
 def split(
     table: InteractionTable,
-    method: Split,
+    method: SplitMethod,
     shares: tuple[float, float, float],
     num_users: int,
     seed: int,
@@ -145,7 +145,7 @@ def _by_global_time(timestamps: np.ndarray, shares: tuple[float, float, float], 
     return codes
 
 
-def _timestamps(table: InteractionTable, method: Split) -> np.ndarray:
+def _timestamps(table: InteractionTable, method: SplitMethod) -> np.ndarray:
     if table.timestamps is None:
         raise UserError(
             f"prepare.split is {method!r}, but the input has no timestamps; name their column or choose 'random'"

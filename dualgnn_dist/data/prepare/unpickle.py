@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.raw_data import existing, npy_array
+from dualgnn_dist.data.prepare.reading import existing, npy_array
 
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 

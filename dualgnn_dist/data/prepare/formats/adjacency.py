@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
-from dualgnn_dist.data.prepare.raw_data import (
-    SPLIT_CODES,
-    RawData,
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, RawData
+from dualgnn_dist.data.prepare.reading import (
     at_lines,
     batches,
     existing,

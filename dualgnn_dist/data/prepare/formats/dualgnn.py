@@ -2,7 +2,8 @@
 
 `train` is an array of pairs (user, item); `valid` and `test` hold lists `user, item, item, ...`. Items are numbered
 after the users: an item's id is the number of users plus its row in the features, which are `.npy` or `.pt` files.
-Lists and dicts in `.npy` files are pickles; `unpickle` reads them without running what they say.
+Lists and dicts in `.npy` files are pickles; `unpickle` reads them without running what they say. The co-user graph that
+this code reads, too, is not wanted: `prepare` counts co-users itself, exactly.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.tensor import matrix_modality, num_rows, read_matrix
-from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData, refuse_first, required_folder
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData
+from dualgnn_dist.data.prepare.reading import refuse_first, required_folder
 from dualgnn_dist.data.prepare.unpickle import load_npy
 
 MAX_ID = 1 << 31
@@ -29,8 +31,6 @@ class DualGNNOptions:
 
     Args:
         user_items: a dict user -> its training items. Not needed; if given, it must agree with `train`.
-        user_graph: a dict user -> [co-users, counts]. Not needed: `prepare` counts co-users itself, exactly. If given,
-            its form is checked and its counts are not used.
         num_users: None takes the smallest item id in the three files, which is right if the item of row 0 occurs.
         num_items: None takes what the features and the interactions need.
     """
@@ -39,7 +39,6 @@ class DualGNNOptions:
     valid: str = "val_full.npy"
     test: str = "test_full.npy"
     user_items: str | None = None
-    user_graph: str | None = None
     num_users: int | None = None
     num_items: int | None = None
 
@@ -105,9 +104,6 @@ def read_dualgnn(input: str | None, modalities: Mapping[str, str], options: Dual
     if options.user_items is not None:
         sources.append(folder / options.user_items)
         _check_user_items(sources[-1], parts["train"])
-    if options.user_graph is not None:
-        sources.append(folder / options.user_graph)
-        _check_user_graph(sources[-1], sizes.num_users)
 
     def blocks() -> Iterator[pl.DataFrame]:
         for name, pairs in parts.items():
@@ -115,8 +111,10 @@ def read_dualgnn(input: str | None, modalities: Mapping[str, str], options: Dual
                 split = pl.lit(SPLIT_CODES[name], dtype=pl.Int8)
                 yield pl.DataFrame(sizes.rows(part, users, items)).with_columns(split=split)
 
-    read = {name: matrix_modality(features[name], matrix, sizes.num_items) for name, matrix in matrices.items()}
-    return RawData(blocks, read, (*sources, *features.values()), True, sizes.num_users, sizes.num_items)
+    raw_modalities = {
+        name: matrix_modality(features[name], matrix, sizes.num_items) for name, matrix in matrices.items()
+    }
+    return RawData(blocks, raw_modalities, (*sources, *features.values()), True, sizes.num_users, sizes.num_items)
 
 
 def _pairs(path: Path) -> _Pairs:
@@ -146,18 +144,14 @@ def _lists(path: Path) -> _Pairs:
 
 def _ids(value: Any, place: str, may_be_set: bool = False) -> list[int]:
     """A list, an array or perhaps a set as ids. Raises UserError where it is none, or holds anything else."""
-    value = _plain(value)
+    value = value.tolist() if isinstance(value, np.ndarray) else value
     if not (isinstance(value, (list, tuple)) or (may_be_set and isinstance(value, (set, frozenset)))):
         raise UserError(f"{place}: there must be a list of ids, not {type(value).__name__}")
     for number in value:
         if type(number) is not int or not 0 <= number < MAX_ID:
-            said = repr(number) if isinstance(number, (int, float, str)) else f"a {type(number).__name__}"
-            raise UserError(f"{place}: {said[:40]} is not a whole number in [0, {MAX_ID})")
+            what = repr(number) if isinstance(number, (int, float, str)) else f"a {type(number).__name__}"
+            raise UserError(f"{place}: {what[:40]} is not a whole number in [0, {MAX_ID})")
     return list(value)
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _sizes(options: DualGNNOptions, parts: dict[str, _Pairs], feature_rows: dict[Path, int]) -> _Sizes:
@@ -189,12 +183,13 @@ def _dictionary(path: Path) -> dict[int, Any]:
 
 
 def _check_user_items(path: Path, train: _Pairs) -> None:
-    told = {user: _ids(items, f"{path}, user {user}", may_be_set=True) for user, items in _dictionary(path).items()}
-    told_keys = np.concatenate([np.empty(0, dtype=np.int64), *(_keys([user], items) for user, items in told.items())])
-    train_keys = np.concatenate([told_keys[:0], *(_keys(users, items) for _, users, items in train.blocks())])
+    no_keys = np.empty(0, dtype=np.int64)
+    lists = {user: _ids(items, f"{path}, user {user}", may_be_set=True) for user, items in _dictionary(path).items()}
+    dict_keys = np.concatenate([no_keys, *(_keys([user], items) for user, items in lists.items())])
+    train_keys = np.concatenate([no_keys, *(_keys(users, items) for _, users, items in train.blocks())])
     for keys, has, lacks in (
-        (np.setdiff1d(told_keys, train_keys), path, train.path),
-        (np.setdiff1d(train_keys, told_keys), train.path, path),
+        (np.setdiff1d(dict_keys, train_keys), path, train.path),
+        (np.setdiff1d(train_keys, dict_keys), train.path, path),
     ):
         if len(keys):
             user, item = divmod(int(keys[0]), MAX_ID)
@@ -206,17 +201,3 @@ def _check_user_items(path: Path, train: _Pairs) -> None:
 
 def _keys(users: np.ndarray | list[int], items: np.ndarray | list[int]) -> np.ndarray:
     return np.asarray(users, dtype=np.int64) * MAX_ID + np.asarray(items, dtype=np.int64)
-
-
-def _check_user_graph(path: Path, num_users: int) -> None:
-    for user, value in _dictionary(path).items():
-        place = f"{path}, user {user}"
-        value = _plain(value)
-        lists = [_plain(part) for part in value] if isinstance(value, (list, tuple)) else []
-        if len(lists) != 2 or not isinstance(lists[1], (list, tuple)):
-            raise UserError(f"{place}: there must be two lists, co-users and counts")
-        others, counts = _ids(lists[0], place), lists[1]
-        if len(others) != len(counts) or not all(isinstance(count, (int, float)) for count in counts):
-            raise UserError(f"{place}: there are {len(others)} co-users; there must be as many counts, all numbers")
-        if max([user, *others]) >= num_users:
-            raise UserError(f"{place}: user {max([user, *others])} is not below the {num_users} users")

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.raw_data import (
-    BLOCK_ROWS,
-    RawData,
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, RawData
+from dualgnn_dist.data.prepare.reading import (
     batches,
     columns_of,
     existing,
@@ -61,10 +59,10 @@ def read_mmrec(input: str | None, modalities: Mapping[str, str], options: MMRecO
 
 
 def _only_inter(folder: Path) -> Path:
-    found = sorted(folder.glob("*.inter"))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    files = sorted(folder.glob("*.inter"))
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files) or "none"
         raise UserError(
             f"{folder} must hold one .inter file, there are: {names}; name it with prepare.options.interactions"
         )
-    return found[0]
+    return files[0]

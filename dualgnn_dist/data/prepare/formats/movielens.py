@@ -10,19 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
-
 from dualgnn_dist.base.errors import UserError, nearest
-from dualgnn_dist.data.prepare.formats.readers.columns import Columns, FeatureFiles, Ids, checked
-from dualgnn_dist.data.prepare.raw_data import (
-    BLOCK_ROWS,
-    RawData,
-    at_lines,
-    batches,
-    existing,
-    refuse_first,
-    scan_lines,
-)
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, FeatureFiles, Ids, checked
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, RawData
+from dualgnn_dist.data.prepare.reading import at_lines, batches, existing, refuse_first, scan_lines
 
 FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
 SEPARATORS = {Path(name).suffix: separator for name, separator in FILES.items()}
@@ -55,7 +47,7 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
     separator = SEPARATORS.get(path.suffix)
     if separator is None:
         raise UserError(f"{path}: unknown ending, known are {', '.join(SEPARATORS)}; other files are for 'table'")
-    columns = Columns(**COLUMNS, min_rating=options.min_rating, ids=IDS)
+    columns = ColumnNames(**COLUMNS, min_rating=options.min_rating, ids=IDS)
     features = FeatureFiles(
         folder=path.parent,
         files=modalities,
@@ -74,14 +66,14 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
 
 
 def _only_file(folder: Path) -> Path:
-    found = [folder / name for name in FILES if (folder / name).is_file()]
-    if not found:
+    files = [folder / name for name in FILES if (folder / name).is_file()]
+    if not files:
         names = [path.name for path in folder.iterdir()]
         raise UserError(f"{folder} holds none of {', '.join(FILES)}{nearest('ratings.csv', names)}")
-    if len(found) > 1:
-        names = [path.name for path in found]
+    if len(files) > 1:
+        names = [path.name for path in files]
         raise UserError(f"{folder} holds {' and '.join(names)}; name one of them as prepare.input")
-    return found[0]
+    return files[0]
 
 
 def _ratings(path: Path, separator: str) -> Iterator[tuple[pl.DataFrame, pl.Series]]:

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers.columns import Columns, Ids, IdType, read_columns
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, read_columns
 from dualgnn_dist.data.prepare.formats.readers.lists import ListColumn
+from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
-from dualgnn_dist.data.prepare.raw_data import (
-    SPLIT_CODES,
-    RawData,
-    RawModality,
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, RawData, RawModality
+from dualgnn_dist.data.prepare.reading import (
     at_lines,
     collect,
     columns_of,
@@ -73,7 +71,7 @@ def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecB
     timestamp = options.timestamp_column
     if timestamp is None and "timestamp" in columns_of(frames[0], paths[0]):
         timestamp = "timestamp"
-    columns = Columns(
+    columns = ColumnNames(
         user=options.user_column,
         item=options.item_column,
         timestamp=timestamp,
@@ -100,13 +98,13 @@ def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecB
 def _only_dataset(folder: Path, parts: tuple[str, ...]) -> str:
     ends = [*(f".{part}.inter" for part in parts), ".inter"]
     names = [path.name for path in folder.glob("*.inter")]
-    found = {name.removesuffix(next(end for end in ends if name.endswith(end))) for name in names}
-    if len(found) != 1:
+    datasets = {name.removesuffix(next(end for end in ends if name.endswith(end))) for name in names}
+    if len(datasets) != 1:
         raise UserError(
-            f"{folder} must hold the .inter files of one data set, there are: {', '.join(sorted(found)) or 'none'}; "
+            f"{folder} must hold the .inter files of one data set, there are: {', '.join(sorted(datasets)) or 'none'}; "
             "name it with prepare.options.dataset"
         )
-    return found.pop()
+    return datasets.pop()
 
 
 def _scan(path: Path) -> tuple[pl.LazyFrame, dict[str, str]]:
@@ -143,7 +141,7 @@ def _modality(path: Path, column: str, options: RecBoleOptions) -> RawModality:
     text = pl.col(column)
     words = text.str.extract_all("[^ ]+") if kind.endswith("_seq") else pl.concat_list(text)
     words = pl.when(text.is_not_null() & (words.list.len() > 0)).then(words)
-    found = ListColumn(
+    list_column = ListColumn(
         frame=frame.select(items=options.item_column, lists=words),
         path=path,
         column=column,
@@ -153,10 +151,10 @@ def _modality(path: Path, column: str, options: RecBoleOptions) -> RawModality:
         may_name_others=True,
     )
     if kind.startswith("float"):
-        return found.dense(lambda lists, place: _numbers(lists, column, place))
-    distinct = collect(found.frame.select(pl.col("lists").explode()).drop_nulls().unique(), path)["lists"]
-    known = IdTable(distinct.sort())
-    return found.tokens(lambda flat, place: pl.Series(known.rows(flat), dtype=pl.Int64))
+        return list_column.dense(lambda lists, place: _numbers(lists, column, place))
+    distinct = collect(list_column.frame.select(pl.col("lists").explode()).drop_nulls().unique(), path)["lists"]
+    vocabulary = IdTable(distinct.sort())
+    return list_column.tokens(lambda flat, place: pl.Series(vocabulary.rows(flat), dtype=pl.Int64))
 
 
 def _numbers(lists: pl.Series, column: str, place: Place) -> pl.Series:

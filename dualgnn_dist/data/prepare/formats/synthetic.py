@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import below, draw, key, unit
+from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality, TokenLists
 
 MODALITIES = ("visual", "acoustic", "textual")
@@ -191,17 +191,17 @@ def _draw_items(
         community = user % num_communities
         drawn, tries = 0, 0
         while drawn < degrees[k] and tries < 8 * degrees[k]:
-            chosen, topic = lists.shape[0] - 1, 0
+            list_index, topic = lists.shape[0] - 1, 0
             if unit(draw(item_key, user, tries, 0)) < taste:
-                chosen = community % (lists.shape[0] - 1)
+                list_index = community % (lists.shape[0] - 1)
                 topic = favourites[community, below(draw(item_key, user, tries, 1), num_favourites)]
-            start, end = offsets[chosen, topic], offsets[chosen, topic + 1]
+            start, end = offsets[list_index, topic], offsets[list_index, topic + 1]
             tries += 1
             if start == end:
                 continue
-            before = weights[chosen, start - 1] if start else 0.0
-            value = before + unit(draw(item_key, user, tries, 2)) * (weights[chosen, end - 1] - before)
-            item = lists[chosen, min(start + np.searchsorted(weights[chosen, start:end], value), end - 1)]
+            before = weights[list_index, start - 1] if start else 0.0
+            value = before + unit(draw(item_key, user, tries, 2)) * (weights[list_index, end - 1] - before)
+            item = lists[list_index, min(start + np.searchsorted(weights[list_index, start:end], value), end - 1)]
             if seen[item] != user:
                 seen[item] = user
                 users[size], items[size] = user, item

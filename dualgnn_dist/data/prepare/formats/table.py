@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
-
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers.columns import Columns, FeatureFiles, Ids, IdType, read_columns
-from dualgnn_dist.data.prepare.raw_data import RawData, existing
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, FeatureFiles, Ids, IdType, read_columns
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import RawData
+from dualgnn_dist.data.prepare.reading import existing
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".inter": "\t"}
 
@@ -56,7 +56,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
     if input is None:
         raise UserError("the format 'table' needs prepare.input, the file of the interactions")
     path = existing(Path(input))
-    columns = Columns(
+    columns = ColumnNames(
         user=options.user_column,
         item=options.item_column,
         timestamp=options.timestamp_column,
@@ -84,6 +84,6 @@ def _scan(path: Path, separator: str | None) -> tuple[pl.LazyFrame, int]:
         return pl.scan_parquet(path), 0
     separator = separator or SEPARATORS.get(path.suffix)
     if separator is None:
-        known = ", ".join([*SEPARATORS, ".parquet"])
-        raise UserError(f"{path}: unknown ending, known are {known}; or set prepare.options.separator")
+        endings = ", ".join([*SEPARATORS, ".parquet"])
+        raise UserError(f"{path}: unknown ending, known are {endings}; or set prepare.options.separator")
     return pl.scan_csv(path, separator=separator, infer_schema=False), 2  # the header is line 1

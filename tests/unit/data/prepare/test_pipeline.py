@@ -21,7 +21,7 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats.readers import columns
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions
 from dualgnn_dist.data.prepare.pipeline import prepare
-from dualgnn_dist.data.prepare.split import Split
+from dualgnn_dist.data.prepare.split import SplitMethod
 from dualgnn_dist.data.store.reader import Store
 
 CSV = """user,item,rating,time,part
@@ -391,7 +391,7 @@ def log(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("k_core", [0, 3])
-@pytest.mark.parametrize("split", get_args(Split))
+@pytest.mark.parametrize("split", get_args(SplitMethod))
 def test_the_size_of_blocks_does_not_matter(
     log: Path, make: Callable[..., Store], split: str, k_core: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

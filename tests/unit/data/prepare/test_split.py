@@ -15,7 +15,7 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.counting_sort import row_offsets
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.scratch import Scratch
-from dualgnn_dist.data.prepare.split import TEST, TRAIN, VALID, Split, _within_users, split
+from dualgnn_dist.data.prepare.split import TEST, TRAIN, VALID, SplitMethod, _within_users, split
 
 SHARES = (0.7, 0.1, 0.2)
 SCRATCH = Scratch(Path(tempfile.gettempdir()), block_rows=100)
@@ -34,7 +34,7 @@ def make(num_users: int, mean: float, seed: int = 0) -> InteractionTable:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), mean=st.sampled_from([2, 5, 30]))
 @pytest.mark.parametrize("method", ["random", "user_time", "leave_one_out"])
-def test_within_users_every_user_keeps_a_training_interaction(method: Split, seed: int, mean: int) -> None:
+def test_within_users_every_user_keeps_a_training_interaction(method: SplitMethod, seed: int, mean: int) -> None:
     table = make(200, mean, seed)
     codes = split(table, method, SHARES, 200, seed, SCRATCH)
     assert codes.dtype == np.int8 and len(codes) == len(table)
@@ -42,7 +42,7 @@ def test_within_users_every_user_keeps_a_training_interaction(method: Split, see
 
 
 @pytest.mark.parametrize("method", ["random", "user_time", "global_time"])
-def test_shares_are_met(method: Split) -> None:
+def test_shares_are_met(method: SplitMethod) -> None:
     table = make(3000, 12)
     table = InteractionTable(table.users, table.items, np.random.default_rng(1).permutation(len(table)))
     codes = split(table, method, SHARES, 3000, 1, SCRATCH)
@@ -70,7 +70,7 @@ def test_the_last_of_a_user_are_those_that_a_sort_puts_last(seed: int, mean: int
 
 
 @pytest.mark.parametrize("method", ["user_time", "leave_one_out"])
-def test_later_interactions_of_a_user_are_held_out(method: Split) -> None:
+def test_later_interactions_of_a_user_are_held_out(method: SplitMethod) -> None:
     table = make(100, 8)
     assert table.timestamps is not None
     codes = split(table, method, SHARES, 100, 3, SCRATCH)
@@ -102,8 +102,8 @@ def test_global_time_cuts_at_two_moments() -> None:
     assert times[0].max() < times[1].min() and times[1].max() < times[2].min()
 
 
-@pytest.mark.parametrize("method", get_args(Split))
-def test_the_seed_decides_and_nothing_else(method: Split) -> None:
+@pytest.mark.parametrize("method", get_args(SplitMethod))
+def test_the_seed_decides_and_nothing_else(method: SplitMethod) -> None:
     table = make(300, 8)
     first, again, other = (split(table, method, SHARES, 300, seed, SCRATCH) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -146,6 +146,6 @@ PAIRS: Any = (np.array([0, 1], dtype=np.int32), np.array([0, 0], dtype=np.int32)
         (InteractionTable(*PAIRS, np.array([5, 5])), "global_time", "'global_time' leaves no train interaction of 2"),
     ],
 )
-def test_refusals(table: InteractionTable, method: Split, message: str) -> None:
+def test_refusals(table: InteractionTable, method: SplitMethod, message: str) -> None:
     with pytest.raises(UserError, match=message):
         split(table, method, SHARES, 2, 1, SCRATCH)

@@ -1,7 +1,7 @@
 """What several formats read with.
 
-columns   named columns of a table file
-lists     lists of ids in text files
-parquet   Parquet files
-tensor    dense arrays from `.npy`
+columns  interactions in named columns, and the files of modalities beside them
+parquet  a modality in a Parquet file
+lists    a modality in a column of lists: vectors or tokens
+tensor   a modality in a matrix: a `.npy` array or a `.pt` tensor
 """

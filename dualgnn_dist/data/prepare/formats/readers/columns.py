@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import polars as pl
-
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.parquet import parquet_modality
-from dualgnn_dist.data.prepare.raw_data import (
-    BLOCK_ROWS,
-    SPLIT_CODES,
-    RawModality,
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawModality
+from dualgnn_dist.data.prepare.reading import (
     array_modality,
     batches,
     columns_of,
@@ -51,7 +48,7 @@ class Ids:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
+class ColumnNames:
     """The names of the columns in the file; None for one that is not read.
 
     Args:
@@ -68,14 +65,14 @@ class Columns:
     ids: Ids
 
     @property
-    def names(self) -> dict[str, str]:
+    def in_file(self) -> dict[str, str]:
         """The columns that are read: what each is -> its name in the file."""
-        named = {name: getattr(self, name) for name in ("user", "item", "timestamp", "rating", "split")}
-        return {name: column for name, column in named.items() if column is not None}
+        names = {name: getattr(self, name) for name in ("user", "item", "timestamp", "rating", "split")}
+        return {name: in_file for name, in_file in names.items() if in_file is not None}
 
 
 def read_columns(
-    frame: pl.LazyFrame, path: Path, columns: Columns, unit: str, first: int
+    frame: pl.LazyFrame, path: Path, columns: ColumnNames, unit: str, first: int
 ) -> Callable[[], Iterator[pl.DataFrame]]:
     """The `blocks` of a `RawData` from a file's rows.
 
@@ -85,21 +82,21 @@ def read_columns(
     Raises:
         UserError: a column is missing; while the blocks are read, a value is not what it must be.
     """
-    require_columns(path, columns_of(frame, path).names(), columns.names.values())
-    chosen = frame.select(**columns.names)
+    require_columns(path, columns_of(frame, path).names(), columns.in_file.values())
+    wanted = frame.select(**columns.in_file)
 
     def blocks() -> Iterator[pl.DataFrame]:
         row = first
-        for block in batches(chosen, path, BLOCK_ROWS):
+        for block in batches(wanted, path, BLOCK_ROWS):
             yield checked(block, columns, numbered(path, unit, row))
             row += len(block)
 
     return blocks
 
 
-def checked(block: pl.DataFrame, columns: Columns, place: Place) -> pl.DataFrame:
+def checked(block: pl.DataFrame, columns: ColumnNames, place: Place) -> pl.DataFrame:
     """A block with the columns `user`, `item`, ... as they stand in the file -> one as `RawData` has it."""
-    made = {
+    series = {
         "user": columns.ids.read(block["user"], columns.user, place),
         "item": columns.ids.read(block["item"], columns.item, place),
     }
@@ -108,15 +105,15 @@ def checked(block: pl.DataFrame, columns: Columns, place: Place) -> pl.DataFrame
         times = column.cast(pl.Int64, strict=False)
         if column.dtype == pl.String:  # whole numbers exactly, others rounded down
             times = times.fill_null(column.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False))
-        made["timestamp"] = _no_nulls(times, column, columns.timestamp, "a number or a time", place)
+        series["timestamp"] = _no_nulls(times, column, columns.timestamp, "a number or a time", place)
     if columns.rating is not None and columns.min_rating is not None:
         ratings = block["rating"].cast(pl.Float64, strict=False).fill_nan(None)
-        made["kept"] = _no_nulls(ratings, block["rating"], columns.rating, "a number", place) >= columns.min_rating
+        series["kept"] = _no_nulls(ratings, block["rating"], columns.rating, "a number", place) >= columns.min_rating
     if columns.split is not None:
         labels = {**SPLIT_CODES, **{str(code): code for code in SPLIT_CODES.values()}}
         codes = block["split"].cast(pl.String).replace_strict(labels, default=None, return_dtype=pl.Int8)
-        made["split"] = _no_nulls(codes, block["split"], columns.split, f"one of {', '.join(labels)}", place)
-    return pl.DataFrame(made)
+        series["split"] = _no_nulls(codes, block["split"], columns.split, f"one of {', '.join(labels)}", place)
+    return pl.DataFrame(series)
 
 
 def _no_nulls(values: pl.Series, raw: pl.Series, name: str, what: str, place: Place) -> pl.Series:

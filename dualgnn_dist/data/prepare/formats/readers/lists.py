@@ -8,24 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import polars as pl
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.raw_data import (
-    FeatureBlock,
-    RawModality,
-    TokenLists,
-    batches,
-    collect,
-    numbered,
-    refuse_first,
-    row_numbers,
-)
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
+from dualgnn_dist.data.prepare.reading import batches, collect, numbered, refuse_first, row_numbers
 
 BLOCK_ITEMS = 1 << 15
 MAX_TOKENS = 1 << 31
 Place = Callable[[int], str]
-Convert = Callable[[pl.Series, Place], pl.Series]
+Convert = Callable[["pl.Series", Place], "pl.Series"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +82,8 @@ def _vectors(lists: pl.Series, dimension: int, place: Place) -> np.ndarray:
     wrong = (lengths != dimension).fill_null(False)
     refuse_first(wrong, place, lambda row: f"the vector has {lengths[row]} values, the first one has {dimension}")
     values = np.zeros((len(lists), dimension), dtype=np.float32)
-    known = lists.drop_nulls().explode().cast(pl.Float32).to_numpy()  # a null among the numbers becomes NaN
-    values[lists.is_not_null().to_numpy()] = known.reshape(-1, dimension)
+    present = lists.drop_nulls().explode().cast(pl.Float32).to_numpy()  # a null among the numbers becomes NaN
+    values[lists.is_not_null().to_numpy()] = present.reshape(-1, dimension)
     return values
 
 

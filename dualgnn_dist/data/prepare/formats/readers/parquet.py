@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.lists import Convert, ListColumn
-from dualgnn_dist.data.prepare.raw_data import RawModality, columns_of, require_columns
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import RawModality
+from dualgnn_dist.data.prepare.reading import columns_of, require_columns
 
 
 def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others: bool = False) -> RawModality:
@@ -32,5 +32,5 @@ def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others
     if inner is None or not inner.is_numeric():
         raise UserError(f"{path}: the column {column!r} must hold lists of numbers, not {dtype}")
     lists = frame.select(items=item_column, lists=pl.col(column).cast(pl.List(inner)))
-    found = ListColumn(frame=lists, path=path, column=column, ids=ids, may_name_others=may_name_others)
-    return found.dense() if inner.is_float() else found.tokens()
+    list_column = ListColumn(frame=lists, path=path, column=column, ids=ids, may_name_others=may_name_others)
+    return list_column.dense() if inner.is_float() else list_column.tokens()

@@ -16,16 +16,8 @@ import torch
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.counting_sort import row_offsets, stable_order
 from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, MAX_TOKENS
-from dualgnn_dist.data.prepare.raw_data import (
-    FeatureBlock,
-    RawModality,
-    TokenLists,
-    array_modality,
-    existing,
-    npy_array,
-    numbered,
-    refuse_first,
-)
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
+from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, numbered, refuse_first
 
 
 def read_matrix(path: Path) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch
 
 from dualgnn_dist.base.config import build
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare import raw_data
+from dualgnn_dist.data.prepare import reading
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats import dualgnn, movielens
 from dualgnn_dist.data.prepare.formats.readers import columns, lists, tensor
@@ -50,7 +50,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "BLOCK_ROWS", 2)
     for module in (lists, tensor):
         monkeypatch.setattr(module, "BLOCK_ITEMS", 2)
-    monkeypatch.setattr(raw_data, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1)
 
 
 def pairs(store: Store, split: str) -> list[tuple[Any, Any]]:
@@ -126,17 +126,22 @@ def test_a_user_without_items_before_the_first_item(folder: Path, make: Make) ->
 
 
 USER_ITEMS = collections.defaultdict(set, {0: {3, 4}, np.int64(1): {np.int64(3)}, 2: {5}})
-USER_GRAPH = {0: [[1], [1.0]], 1: [[0], [1.0]], 2: [[], []]}
 
 
-def test_dicts_that_agree_change_nothing(folder: Path, make: Make) -> None:
-    section = published(folder, user_item_dict=np.array(USER_ITEMS), user_graph_dict=USER_GRAPH)
-    files = {"user_items": "user_item_dict.npy", "user_graph": "user_graph_dict.npy"}
-    store = make(**section, options=files)
-    assert set(files.values()) < set(store.manifest.sources)
-    assert pairs(make(**section), "train") == pairs(store, "train")
+def test_a_dict_that_agrees_changes_nothing(folder: Path, make: Make) -> None:
+    section = published(folder, user_item_dict=np.array(USER_ITEMS))
+    store = make(**section, options={"user_items": "user_item_dict.npy"})
+    assert "user_item_dict.npy" in store.manifest.sources
+    assert make(**section).manifest.fingerprint == store.manifest.fingerprint
     lists_of_arrays = {0: np.array([4, 3]), 1: [3], 2: frozenset([5])}
     make(**published(folder, user_item_dict=np.array(lists_of_arrays)), options={"user_items": "user_item_dict.npy"})
+
+
+def test_co_users_are_counted_not_read(folder: Path, make: Make) -> None:
+    section = published(folder, user_graph_dict=np.array({0: [[2], [9.0]]}))
+    with pytest.raises(UserError, match=r"config key 'prepare\.options\.user_graph'; did you mean 'user_items'"):
+        make(**section, options={"user_graph": "user_graph_dict.npy"})
+    assert make(**section).user_cooccurrence.row(0).tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -199,12 +204,7 @@ def test_dicts_that_agree_change_nothing(folder: Path, make: Make) -> None:
         ({"d": np.array({0: 3})}, {"user_items": "d.npy"}, "d.npy, user 0: there must be a list of ids, not int"),
         ({"d": np.array({"a": {3}})}, {"user_items": "d.npy"}, "d.npy, users: 'a' is not a whole number"),
         ({"d": [[0, 3], [1]]}, {"user_items": "d.npy"}, r"d.npy must hold one dict of users, not object \[2\]"),
-        ({"d": TRAIN}, {"user_graph": "d.npy"}, r"d.npy must hold one dict of users, not int64 \[4, 2\]"),
-        ({"d": {0: [1]}}, {"user_graph": "d.npy"}, "d.npy, user 0: there must be two lists, co-users and counts"),
-        ({"d": {0: [[1], 1]}}, {"user_graph": "d.npy"}, "d.npy, user 0: there must be two lists, co-users and counts"),
-        ({"d": {0: [[1], []]}}, {"user_graph": "d.npy"}, "user 0: there are 1 co-users; there must be as many counts"),
-        ({"d": {0: [[1], ["a"]]}}, {"user_graph": "d.npy"}, "there must be as many counts, all numbers"),
-        ({"d": {0: [[7], [1]]}}, {"user_graph": "d.npy"}, "d.npy, user 0: user 7 is not below the 3 users"),
+        ({"d": TRAIN}, {"user_items": "d.npy"}, r"d.npy must hold one dict of users, not int64 \[4, 2\]"),
     ],
 )
 def test_bad_published_files(

@@ -1,0 +1,158 @@
+"""How formats read their files, and the refusals that all of them share: each says where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality
+
+BLOCK_BYTES = 1 << 26  # features a block
+
+
+def existing(path: Path) -> Path:
+    """The path of a file that is there.
+
+    Raises:
+        UserError: it is not; names the nearest file that is.
+    """
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UserError(f"{path} does not exist: there is no folder {path.parent}")
+    raise UserError(f"{path} does not exist{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
+
+
+def columns_of(frame: pl.LazyFrame, path: Path) -> pl.Schema:
+    """The file's columns and their types. Raises UserError where it cannot be read."""
+    with _readable(path):
+        return frame.collect_schema()
+
+
+def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
+    """The file's rows at once. Raises UserError where it cannot be read."""
+    with _readable(path):
+        return frame.collect()
+
+
+def require_columns(path: Path, columns: Iterable[str], names: Iterable[str]) -> None:
+    """Raises UserError for the first of `names` that is not among the file's columns."""
+    columns = list(columns)
+    for name in names:
+        if name not in columns:
+            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
+
+
+def scan_lines(path: Path) -> pl.LazyFrame:
+    """The lines of a text file: `number` from 1, and `line`, null where it is empty."""
+    return pl.scan_csv(
+        path,
+        has_header=False,
+        separator="\x1f",  # a character that no line has: each is one text
+        quote_char=None,
+        infer_schema=False,
+        schema={"line": pl.String},
+        row_index_name="number",
+        row_index_offset=1,
+    )
+
+
+def batches(frame: pl.LazyFrame, path: Path, num_rows: int) -> Iterator[pl.DataFrame]:
+    """The file's rows in blocks, in their order. Raises UserError where it cannot be read."""
+    with _readable(path):
+        yield from frame.collect_batches(chunk_size=num_rows, maintain_order=True)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def numbered(path: Path, unit: str, first: int = 0) -> Callable[[int], str]:
+    """The rows of a block in words, `path, unit 7`; `first` is the number of its first row."""
+    return lambda row: f"{path}, {unit} {first + row}"
+
+
+def at_lines(path: Path, numbers: pl.Series) -> Callable[[int], str]:
+    """The rows of a block of `scan_lines` in words."""
+    return lambda row: f"{path}, line {numbers[row]}"
+
+
+def required_folder(input: str | None, format: str) -> Path:
+    """The input folder of a format that needs one."""
+    if input is None:
+        raise UserError(f"the format {format!r} needs prepare.input, the folder of its files")
+    folder = Path(input)
+    if not folder.is_dir():
+        siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise UserError(f"prepare.input={input} is not a folder{nearest(folder.name, siblings)}")
+    return folder
+
+
+def refuse_first(wrong: pl.Series | np.ndarray, place: Callable[[int], str], say: Callable[[int], str]) -> None:
+    """Raises UserError for the first row that is wrong: where it is, and `say(row)`."""
+    if wrong.any():
+        row = int(np.argmax(np.asarray(wrong)))
+        raise UserError(f"{place(row)}: {say(row)}")
+
+
+def row_numbers(column: pl.Series, name: str, place: Callable[[int], str], cure: str = "") -> pl.Series:
+    """`column` as Int64 values of at least 0.
+
+    Raises:
+        UserError: a value that is no whole number, or a negative one; says where.
+    """
+    numbers = column.cast(pl.Int64, strict=False)
+    if column.dtype.is_float():
+        numbers = pl.select(pl.when(numbers.cast(column.dtype) == column).then(numbers)).to_series()
+    wrong = numbers.is_null() | (numbers < 0).fill_null(True)
+    refuse_first(wrong, place, lambda row: f"{name} {column[row]!r} is not a whole number of at least 0{cure}")
+    return numbers
+
+
+def npy_array(path: Path) -> np.ndarray:
+    """The array of a `.npy` file, mapped, never unpickled. Raises UserError where the file is missing or none."""
+    try:
+        return np.load(existing(path), mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path} is not a .npy file of numbers ({error})") from error
+
+
+def npy_modality(path: Path, items: pl.Series | None = None) -> RawModality:
+    """A dense modality from a `.npy` file; see `array_modality`."""
+    return array_modality(path, npy_array(path), items)
+
+
+def array_modality(path: Path, array: np.ndarray, items: pl.Series | None = None) -> RawModality:
+    """A dense modality from the array [items, D] of a file.
+
+    Args:
+        items: the item id of every row; None where a row's number is its item's id.
+
+    Raises:
+        UserError: it is no array of numbers, or has a wrong shape.
+    """
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise UserError(f"{path} must hold numbers of shape [items, D], not {array.dtype} {list(array.shape)}")
+    if items is not None and len(items) != len(array):
+        raise UserError(f"{path} has {len(array)} rows, but there are {len(items)} item ids for them")
+    rows = max(1, BLOCK_BYTES // (array.shape[1] * array.itemsize))
+
+    def blocks() -> Iterator[FeatureBlock]:
+        for start in range(0, len(array), rows):
+            yield FeatureBlock(
+                start, None if items is None else items[start : start + rows], array[start : start + rows]
+            )
+
+    dtype = "float16" if array.dtype == np.float16 else "float32"
+    return RawModality("dense", array.shape[1], dtype, numbered(path, "row"), blocks, items is None)
