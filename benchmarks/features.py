@@ -23,6 +23,7 @@ import matplotlib
 import numpy as np
 import psutil
 import pyarrow as pa
+import torch
 
 from dualgnn_dist.base.process import keep_freed_memory
 from dualgnn_dist.data.store.columns import DenseColumn, map_shard
@@ -88,9 +89,9 @@ def private_bytes() -> int:
 
 def measure(column: DenseColumn, table: np.ndarray, number: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The ways take turns over the same rows; then each gathers two sets of rows, in one thread and in two."""
-    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "ours (float32)": lambda rows: column.gather(rows)[0],
-        "ours (bfloat16)": lambda rows: column.gather(rows, as_bfloat16=True)[0],
+    ways: dict[str, Callable[[np.ndarray], Any]] = {
+        "ours (float32)": lambda rows: column.gather(rows).values,
+        "ours (bfloat16)": lambda rows: column.gather(rows, as_bfloat16=True).values,
         "np.memmap, widened to float32": lambda rows: table[rows].astype(np.float32),
         "np.memmap, left as float16": lambda rows: table[rows],
     }
@@ -105,7 +106,7 @@ def measure(column: DenseColumn, table: np.ndarray, number: int, options: argpar
                 started = time.perf_counter()
                 gathered = gather(parts[0])
                 alone[name].append(time.perf_counter() - started)
-                if gathered.dtype != np.uint16:  # that is bfloat16, whose rounding a test holds
+                if gathered.dtype != torch.bfloat16:  # whose rounding a test holds
                     assert np.array_equal(gathered[:1000], expected)
                 del gathered
                 started = time.perf_counter()

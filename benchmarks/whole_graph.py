@@ -10,7 +10,6 @@ import torch
 
 from dualgnn_dist.base.batch import Batch, Hop, Neighborhood, Subgraph
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
-from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
 from dualgnn_dist.sampling.co_users import sample_co_users
@@ -29,7 +28,7 @@ def whole_graph(store: Store, model: Recommender) -> Neighborhood:
     subgraph = Subgraph(
         torch.from_numpy(users), torch.from_numpy(items), *degrees, *reach, (hop,) * model.num_hops
     )  # fmt: skip
-    features = gather_features({name: store.features(name) for name in model.modalities}, items)
+    features = {name: store.features(name).gather(items) for name in model.modalities}
     return Neighborhood(subgraph, _co_users(store, model, users), features)
 
 

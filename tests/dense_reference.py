@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from dualgnn_dist.base.batch import to_dtype
-from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
 
@@ -115,7 +114,7 @@ def dense_dualgnn(model: Recommender, store: Store, tables: dict) -> tuple[Tenso
 def _content(module: torch.nn.Module, name: str, store: Store) -> tuple[Tensor, Tensor]:
     """The vectors of all items in one modality, and which items have it."""
     items = np.arange(store.manifest.num_items, dtype=np.int32)
-    feature = to_dtype(gather_features({name: store.features(name)}, items), torch.float64)[name]
+    feature = to_dtype(store.features(name).gather(items), torch.float64)
     if feature.values is not None:
         return feature.values, feature.present
     content = []

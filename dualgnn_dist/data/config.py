@@ -48,5 +48,5 @@ class DataConfig:
         if self.verify and not is_url(self.store):
             store.verify()
         if self.drop_modality is not None:
-            self.drop_modality.check(dict(store.manifest.modalities))
+            self.drop_modality.refuse_unknown_modality(store.manifest.modalities)
         return store

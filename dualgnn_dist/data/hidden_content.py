@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ class DropModality:
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed={self.seed} must not be negative, and be below 2^63")
 
-    def check(self, modalities: dict[str, object]) -> None:
+    def refuse_unknown_modality(self, modalities: Iterable[str]) -> None:
         """Raises UserError where the data has no such modality."""
         if self.modality not in ("any", *modalities):
             raise UserError(

@@ -19,7 +19,6 @@ from torch import Tensor
 from dualgnn_dist.base.batch import to_device
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
 from dualgnn_dist.base.world import World
-from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.embeddings.routing import Route
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
@@ -82,7 +81,8 @@ class _Inference:
         columns = {name: self._store.features(name) for name in self._model.modalities}
 
         def inputs(block: slice) -> Tensor:
-            features = gather_features(columns, self._own_items[block].numpy().astype(np.int32))
+            items = self._own_items[block].numpy().astype(np.int32)
+            features = {name: column.gather(items) for name, column in columns.items()}
             return self._model.item_inputs(self._rows("items", block), to_device(features, self._world.device))
 
         return _by_block(len(self._own_items), inputs)

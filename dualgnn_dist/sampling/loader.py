@@ -19,7 +19,6 @@ import torch
 from dualgnn_dist.base.batch import Batch, Neighborhood, pin
 from dualgnn_dist.base.randomness import HOPS, key
 from dualgnn_dist.base.world import World
-from dualgnn_dist.data.store.columns import gather_features
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
 from dualgnn_dist.models.co_users import CoUserRows
@@ -154,7 +153,8 @@ class Loader:
             Seeds(seeds, items, excluded_users, excluded_items, num_light, light_fanout), step_key
         )
         co_users = None if co_rows is None else _co_user_matrix(co_rows, seeds)
-        features = gather_features(self._features, subgraph.items.numpy(), self._as_bfloat16)
+        subgraph_items = subgraph.items.numpy()
+        features = {name: column.gather(subgraph_items, self._as_bfloat16) for name, column in self._features.items()}
         return Neighborhood(subgraph, co_users, features)
 
     def _all_users(self, epoch: int, step: int) -> np.ndarray | None:

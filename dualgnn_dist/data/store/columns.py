@@ -1,8 +1,8 @@
-"""Columns over memory-mapped shards: numbers by position, and item features by row, read when asked for."""
+"""Columns over mapped shards: numbers by position, and item content by row as a `Feature`, read when asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,8 +37,8 @@ def map_shard(path: Path) -> pa.RecordBatch:
     raise UserError(f"{path} is damaged (not one record batch); make the store again with `prepare`")
 
 
-def numbers(column: pa.Array) -> np.ndarray:
-    """A view of a column without nulls; the view keeps the mapping alive."""
+def view_of(column: pa.Array) -> np.ndarray:
+    """The numbers of a column without nulls; they keep the mapping alive."""
     return column.to_numpy(zero_copy_only=True)
 
 
@@ -54,13 +54,13 @@ class ShardedArray:
         return sum(len(shard) for shard in self._shards)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """The values at int64 `indices`, in their order."""
+        """The values at int64 `indices`, in their order, as `np.take` gives them."""
         if len(self._shards) == 1:
             return self._shards[0][indices]
-        taken = np.empty(len(indices), dtype=self.dtype)
-        for shard, positions in by_shard(indices, self._rows_per_shard):
-            taken[positions] = self._shards[shard][indices[positions] - shard * self._rows_per_shard]
-        return taken
+        values = np.empty(len(indices), dtype=self.dtype)
+        for shard, positions in positions_by_shard(indices, self._rows_per_shard):
+            values[positions] = self._shards[shard][indices[positions] - shard * self._rows_per_shard]
+        return values
 
     def to_numpy(self) -> np.ndarray:
         """Everything: a view for a single shard, a copy for several."""
@@ -69,7 +69,7 @@ class ShardedArray:
         return np.concatenate(self._shards) if self._shards else np.empty(0, dtype=self.dtype)
 
 
-def by_shard(rows: np.ndarray, rows_per_shard: int) -> list[tuple[int, np.ndarray]]:
+def positions_by_shard(rows: np.ndarray, rows_per_shard: int) -> list[tuple[int, np.ndarray]]:
     """(shard, positions in `rows` that it holds), in one sort whatever the number of shards."""
     if not len(rows):
         return []
@@ -91,27 +91,25 @@ class DenseColumn:
     shards: Sequence[pa.Array]  # FixedSizeList<float32 | float16>[D], zeros beneath the nulls
     hides: Hides | None = None
 
-    def gather(self, rows: np.ndarray, as_bfloat16: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of item `rows`: values float32 [n, D], zeros where missing, and present bool [n].
-
-        Args:
-            as_bfloat16: half the bytes: values are uint16, the bits of the nearest bfloat16 (NumPy has no such type).
-        """
+    def gather(self, rows: np.ndarray, as_bfloat16: bool = False) -> Feature:
+        """The vectors of item `rows`, int32 or int64 [n], as float32 or, in half the bytes, as the nearest bfloat16."""
         assert not len(rows) or (rows.min() >= 0 and rows.max() < len(self._present)), "rows beyond the column"
         rows = np.ascontiguousarray(rows, dtype=np.int32)
+        # NumPy has no bfloat16: the kernel writes its bits.
         values = np.empty((len(rows), self.info.dimension), dtype=np.uint16 if as_bfloat16 else np.float32)
-        gather = _gather_bfloat16 if as_bfloat16 else _gather_vectors
+        gather = _gather_bfloat16 if as_bfloat16 else _gather_float32
         gather(self._addresses, self.rows_per_shard, self.info.dtype == "float16", rows, values)
         present = self._present[rows]
         if self.hides is not None:
             hidden = self.hides(rows)
             values[hidden], present[hidden] = 0, False
-        return values, present
+        tensor = torch.from_numpy(values)
+        return Feature(torch.from_numpy(present), values=tensor.view(torch.bfloat16) if as_bfloat16 else tensor)
 
     @cached_property
     def _addresses(self) -> np.ndarray:
         """Of each shard's first number, int64; `shards` keep the mapping alive."""
-        parts = [numbers(shard.values) for shard in self.shards]
+        parts = [view_of(shard.values) for shard in self.shards]
         assert all(part.dtype == self.info.dtype for part in parts), f"not all shards hold {self.info.dtype}"
         return np.array([part.ctypes.data for part in parts], dtype=np.int64)
 
@@ -129,16 +127,18 @@ class TokenColumn:
     shards: Sequence[pa.Array]  # large_list<int32>, empty beneath the nulls
     hides: Hides | None = None
 
-    def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lists of item `rows`: offsets int64 [n + 1], token ids int32, and present bool [n]."""
+    def gather(self, rows: np.ndarray, as_bfloat16: bool = False) -> Feature:
+        """The lists of item `rows`, int32 [n]; word ids are whole numbers in every precision."""
         present = self._present[rows]
         offsets, tokens = self._lists.gather(rows)
-        if self.hides is None:
-            return offsets, tokens, present
-        kept = ~self.hides(rows)
-        lengths = np.diff(offsets)
-        offsets[1:] = np.cumsum(lengths * kept)
-        return offsets, tokens[np.repeat(kept, lengths)], present & kept
+        if self.hides is not None:
+            is_shown = ~self.hides(rows)
+            lengths = np.diff(offsets)
+            offsets[1:] = np.cumsum(lengths * is_shown)
+            tokens, present = tokens[np.repeat(is_shown, lengths)], present & is_shown
+        return Feature(
+            torch.from_numpy(present), offsets=torch.from_numpy(offsets), tokens=torch.from_numpy(tokens).long()
+        )
 
     @cached_property
     def _lists(self) -> ShardedCSR:
@@ -150,6 +150,7 @@ class TokenColumn:
 
 
 FeatureColumn = DenseColumn | TokenColumn
+"""One modality of all items; `gather` is step 5 of a batch."""
 
 
 def csr_of_lists(lists: Sequence[Any], rows_per_shard: int, counts: Sequence[Any] | None = None) -> ShardedCSR:
@@ -157,9 +158,9 @@ def csr_of_lists(lists: Sequence[Any], rows_per_shard: int, counts: Sequence[Any
     return ShardedCSR(
         sum(len(shard) for shard in lists),
         rows_per_shard,
-        [numbers(shard.offsets) for shard in lists],
-        [numbers(shard.values) for shard in lists],
-        None if counts is None else [numbers(shard.values) for shard in counts],
+        [view_of(shard.offsets) for shard in lists],
+        [view_of(shard.values) for shard in lists],
+        None if counts is None else [view_of(shard.values) for shard in counts],
     )
 
 
@@ -170,7 +171,7 @@ def _presence(shards: Sequence[pa.Array]) -> np.ndarray:
 
 
 @kernel
-def _gather_vectors(
+def _gather_float32(
     addresses: np.ndarray, rows_per_shard: int, is_float16: bool, rows: np.ndarray, values: np.ndarray
 ) -> None:
     """Fills float32 `values` [n, D] with the vectors of int32 `rows`, widened on their way out of the page cache.
@@ -216,19 +217,3 @@ def _bfloat16_bits(value: np.float32) -> np.uint16:
     bits = np.float32(value).view(np.uint32)
     is_odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
     return np.uint16(np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + is_odd) >> np.uint32(16))
-
-
-def gather_features(
-    columns: Mapping[str, FeatureColumn], items: np.ndarray, as_bfloat16: bool = False
-) -> dict[str, Feature]:
-    """Step 5: the contents of int32 `items` [i], by modality."""
-    return {name: _gather(column, items, as_bfloat16) for name, column in columns.items()}
-
-
-def _gather(column: FeatureColumn, items: np.ndarray, as_bfloat16: bool) -> Feature:
-    if isinstance(column, DenseColumn):
-        gathered, present = column.gather(items, as_bfloat16)
-        values = torch.from_numpy(gathered)
-        return Feature(torch.from_numpy(present), values=values.view(torch.bfloat16) if as_bfloat16 else values)
-    offsets, tokens, present = column.gather(items)
-    return Feature(torch.from_numpy(present), offsets=torch.from_numpy(offsets), tokens=torch.from_numpy(tokens).long())

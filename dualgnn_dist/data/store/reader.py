@@ -21,7 +21,7 @@ from dualgnn_dist.data.store.columns import (
     TokenColumn,
     csr_of_lists,
     map_shard,
-    numbers,
+    view_of,
 )
 from dualgnn_dist.data.store.schema import SPLITS, Manifest, checksum, load_manifest
 
@@ -160,7 +160,7 @@ class Store:
         batches = self._batches(table)
 
         def column(name: str) -> ShardedArray:
-            shards = [numbers(batch[name]) for batch in batches]
+            shards = [view_of(batch[name]) for batch in batches]
             return ShardedArray(shards, self.manifest.rows_per_shard, DTYPES[name])
 
         timed = bool(batches) and "timestamp" in batches[0].schema.names

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.hidden_content import DropModality
@@ -49,30 +50,28 @@ def test_a_store_hides_it_from_all_that_read_features(demo_store: Store) -> None
     hiding = Store.open(demo_store.path, drop)
     items = np.arange(demo_store.manifest.num_items, dtype=np.int32)
     for name in ("visual", "acoustic"):
-        values, present = demo_store.features(name).gather(items)
-        left, left_present = hiding.features(name).gather(items)
-        kept = ~drop(name, items)
-        assert 0 < left_present.sum() < present.sum()
-        np.testing.assert_array_equal(left_present, present & kept)
-        np.testing.assert_array_equal(left, values * kept[:, None])
-    offsets, tokens, present = demo_store.features("textual").gather(items)
-    left_offsets, left_tokens, left_present = hiding.features("textual").gather(items)
-    kept = ~drop("textual", items)
-    np.testing.assert_array_equal(left_present, present & kept)
+        whole, left = (store.features(name).gather(items) for store in (demo_store, hiding))
+        kept = torch.from_numpy(~drop(name, items))
+        assert 0 < left.present.sum() < whole.present.sum()
+        torch.testing.assert_close(left.present, whole.present & kept, rtol=0, atol=0)
+        torch.testing.assert_close(left.values, whole.values * kept[:, None], rtol=0, atol=0)
+    whole, left = (store.features("textual").gather(items) for store in (demo_store, hiding))
+    kept = torch.from_numpy(~drop("textual", items))
+    torch.testing.assert_close(left.present, whole.present & kept, rtol=0, atol=0)
     for item in items:
-        words = tokens[offsets[item] : offsets[item + 1]] if kept[item] else []
-        assert left_tokens[left_offsets[item] : left_offsets[item + 1]].tolist() == list(words)
+        words = whole.tokens[whole.offsets[item] : whole.offsets[item + 1]].tolist() if kept[item] else []
+        assert left.tokens[left.offsets[item] : left.offsets[item + 1]].tolist() == words
 
 
 def test_it_travels_with_a_pickled_store_and_leaves_the_store_alone(demo_store: Store) -> None:
     hiding = pickle.loads(pickle.dumps(Store.open(demo_store.path, DropModality(share=1.0))))
     items = np.arange(demo_store.manifest.num_items, dtype=np.int32)
-    assert not hiding.features("visual").gather(items)[1].any()
-    assert Store.open(demo_store.path).features("visual").gather(items)[1].any()
+    assert not hiding.features("visual").gather(items).present.any()
+    assert Store.open(demo_store.path).features("visual").gather(items).present.any()
     assert hiding.manifest.fingerprint == demo_store.manifest.fingerprint
     hiding.verify()
 
 
 def test_a_modality_that_is_not_there_is_named() -> None:
     with pytest.raises(UserError, match=r"modality='visuel' is neither 'any' nor .* did you mean 'visual'\?"):
-        DropModality(share=0.5, modality="visuel").check({"visual": None, "acoustic": None})
+        DropModality(share=0.5, modality="visuel").refuse_unknown_modality({"visual": None, "acoustic": None})

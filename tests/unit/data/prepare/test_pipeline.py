@@ -68,8 +68,8 @@ def test_a_table_with_times_and_labels(make: Callable[..., Store]) -> None:
     assert pairs(store, "valid") == [(1, 20), (2, 30)] and pairs(store, "test") == [(1, 30), (2, 20)]
     times = store.interactions("valid").timestamps
     assert times is not None and times.to_numpy().tolist() == [101, 104]
-    values, present = store.features("visual").gather(np.array([0, 1, 2], dtype=np.int32))
-    assert present.all() and values.tolist() == VECTORS[[1, 2, 0]].tolist()
+    visual = store.features("visual").gather(np.array([0, 1, 2], dtype=np.int32))
+    assert visual.present.all() and visual.values.tolist() == VECTORS[[1, 2, 0]].tolist()
     assert set(store.manifest.sources) == {"raw.csv", "visual.parquet"}
     assert store.manifest.settings["prepare"]["options"]["timestamp_column"] == "time"
 
@@ -120,8 +120,8 @@ def test_npy_rows_by_ids_or_by_row(folder: Path, make: Callable[..., Store], ids
     np.save(folder / "ids.npy", np.array([30, 10]))
     (folder / "ids.txt").write_text("30\n10\n")
     store = make(options={**OPTIONS, "item_id_files": {"v": ids}}, modalities={"v": "v.npy"})
-    values, present = store.features("v").gather(np.arange(3, dtype=np.int32))
-    assert present.tolist() == [True, False, True] and values.tolist() == [[2, 3], [0, 0], [0, 1]]
+    feature = store.features("v").gather(np.arange(3, dtype=np.int32))
+    assert feature.present.tolist() == [True, False, True] and feature.values.tolist() == [[2, 3], [0, 0], [0, 1]]
     assert store.manifest.modalities["v"].dtype == "float16"
 
 
@@ -129,9 +129,9 @@ def test_tokens_from_parquet(folder: Path, make: Callable[..., Store]) -> None:
     lists = [[7, 0, 7], None, []]
     pl.DataFrame({"item": [20, 30, 10], "t": lists}).write_parquet(folder / "t.parquet")
     store = make(modalities={"t": "t.parquet"})
-    offsets, tokens, present = store.features("t").gather(np.arange(3, dtype=np.int32))
-    assert (offsets.tolist(), tokens.tolist()) == ([0, 0, 3, 3], [7, 0, 7])
-    assert present.tolist() == [True, True, False]
+    feature = store.features("t").gather(np.arange(3, dtype=np.int32))
+    assert (feature.offsets.tolist(), feature.tokens.tolist()) == ([0, 0, 3, 3], [7, 0, 7])
+    assert feature.present.tolist() == [True, True, False]
     info = store.manifest.modalities["t"]
     assert (info.kind, info.dimension, info.num_present) == ("tokens", 8, 2)
 

@@ -100,9 +100,10 @@ def test_graphs_are_views_with_counts_where_there_are_some(store: Store) -> None
 
 def test_dense_features_are_widened_and_zero_where_missing(store: Store) -> None:
     rows = np.array([5, 2, 0, 6, 5], dtype=np.int32)
-    values, present = store.features("visual").gather(rows)
-    assert values.dtype == np.float32 and present.tolist() == [True, False, True, False, True]
-    np.testing.assert_array_equal(values, np.where(PRESENT[rows, None], VECTORS[rows], 0).astype(np.float32))
+    feature = store.features("visual").gather(rows)
+    assert feature.values.dtype == torch.float32 and feature.present.tolist() == [True, False, True, False, True]
+    assert feature.offsets is None and feature.tokens is None
+    np.testing.assert_array_equal(feature.values, np.where(PRESENT[rows, None], VECTORS[rows], 0).astype(np.float32))
 
 
 def test_every_float16_is_widened_as_numpy_does() -> None:
@@ -110,9 +111,9 @@ def test_every_float16_is_widened_as_numpy_does() -> None:
     shards = [pa.FixedSizeListArray.from_arrays(pa.array(part), 8) for part in np.split(numbers, [8 * 5000])]
     column = DenseColumn(ModalityInfo(kind="dense", dimension=8, dtype="float16", num_present=8192), 5000, shards)
     rows = np.random.default_rng(0).permutation(8192)
-    values, present = column.gather(rows)
-    np.testing.assert_array_equal(values, numbers.reshape(-1, 8)[rows].astype(np.float32))
-    assert present.all()
+    feature = column.gather(rows)
+    np.testing.assert_array_equal(feature.values, numbers.reshape(-1, 8)[rows].astype(np.float32))
+    assert feature.present.all()
     for row in (-1, 8192):
         with pytest.raises(AssertionError, match="rows beyond the column"):
             column.gather(np.array([0, row]))
@@ -127,17 +128,19 @@ def test_bfloat16_features_are_rounded_as_torch_does(dtype: type) -> None:
     numbers[~np.isfinite(numbers)] = 1  # `prepare` refuses them
     info = ModalityInfo(kind="dense", dimension=8, dtype=np.dtype(dtype).name, num_present=4096)
     column = DenseColumn(info, 4096, [pa.FixedSizeListArray.from_arrays(pa.array(numbers), 8)])
-    values, present = column.gather(np.arange(4096), as_bfloat16=True)
+    feature = column.gather(np.arange(4096), as_bfloat16=True)
     expected = torch.from_numpy(numbers.reshape(-1, 8).astype(np.float32)).bfloat16()
-    np.testing.assert_array_equal(values, expected.view(torch.uint16).numpy())
-    assert present.all()
+    assert feature.values.dtype == torch.bfloat16 and feature.present.all()
+    assert torch.equal(feature.values.view(torch.uint16), expected.view(torch.uint16))
 
 
 def test_token_features_by_row(store: Store) -> None:
-    offsets, tokens, present = store.features("textual").gather(np.array([3, 1, 2, 0], dtype=np.int32))
-    assert offsets.tolist() == [0, 3, 3, 3, 5] and offsets.dtype == np.int64
-    assert tokens.tolist() == [1, 2, 3, 4, 0] and tokens.dtype == np.int32
-    assert present.tolist() == [True, False, True, True]
+    rows = np.array([3, 1, 2, 0], dtype=np.int32)
+    for as_bfloat16 in (False, True):
+        feature = store.features("textual").gather(rows, as_bfloat16)
+        assert feature.offsets.tolist() == [0, 3, 3, 3, 5] and feature.offsets.dtype == torch.int64
+        assert feature.tokens.tolist() == [1, 2, 3, 4, 0] and feature.tokens.dtype == torch.int64
+        assert feature.present.tolist() == [True, False, True, True] and feature.values is None
 
 
 def test_ids_of_rows_and_all(store: Store) -> None:

@@ -95,12 +95,12 @@ def test_the_published_layout(folder: Path, make: Make, tiny_blocks: None) -> No
     assert pairs(store, "valid") == [(0, 2), (1, 1), (1, 2)] and pairs(store, "test") == [(1, 3)]
     assert store.user_cooccurrence.row(0).tolist() == [1]
     for name, dtype in (("v", "float32"), ("a", "float16")):
-        values, present = every(store, name)
-        assert values.tolist() == VECTORS.tolist() and present.all()
+        feature = every(store, name)
+        assert feature.values.tolist() == VECTORS.tolist() and feature.present.all()
         assert store.manifest.modalities[name].dtype == dtype
-    offsets, tokens, present = every(store, "t")
-    assert (offsets.tolist(), tokens.tolist()) == ([0, 2, 2, 5, 5], [1, 1, 9, 8, 9])
-    assert present.tolist() == [True, False, True, False]
+    feature = every(store, "t")
+    assert (feature.offsets.tolist(), feature.tokens.tolist()) == ([0, 2, 2, 5, 5], [1, 1, 9, 8, 9])
+    assert feature.present.tolist() == [True, False, True, False]
     assert store.manifest.modalities["t"].dimension == 10
     assert set(store.manifest.sources) == {"train.npy", "val_full.npy", "test_full.npy", "v.npy", "a.pt", "t.pt"}
 
@@ -299,16 +299,14 @@ def test_atomic_files(folder: Path, make: Make, tiny_blocks: None) -> None:
     assert pairs(store, "valid") == [("a", "y z"), ("b", '"q')] and pairs(store, "test") == [("a", "w"), ("b", "w")]
     times = store.interactions("valid").timestamps
     assert times is not None and sorted(times.to_numpy()) == [103, 104]
-    values, present = every(store, "visual")
-    assert present.tolist() == [True, True, True, False]
-    np.testing.assert_array_equal(values, np.array([[-0.1, 4], [5, 6.5], [1, 2], [0, 0]], dtype=np.float32))
-    values, present = every(store, "cost")
-    assert values.tolist() == [[0], [7], [3.5], [0]] and present.tolist() == [False, True, True, False]
+    visual, cost, text = (every(store, name) for name in ("visual", "cost", "text"))
+    assert visual.present.tolist() == [True, True, True, False]
+    np.testing.assert_array_equal(visual.values, np.array([[-0.1, 4], [5, 6.5], [1, 2], [0, 0]], dtype=np.float32))
+    assert cost.values.tolist() == [[0], [7], [3.5], [0]] and cost.present.tolist() == [False, True, True, False]
     words = sorted(['"the', "cat", "dog", "the", "zoo"])
-    offsets, tokens, present = every(store, "text")
-    assert [words[token] for token in tokens] == ['"the', "dog", "cat", "the", "cat", "the"]
-    assert offsets.tolist() == [0, 2, 3, 6, 6] and present.tolist() == [True, True, True, False]
-    assert every(store, "kind")[1].tolist() == [0, 1, 1]  # `big one` is one value
+    assert [words[token] for token in text.tokens] == ['"the', "dog", "cat", "the", "cat", "the"]
+    assert text.offsets.tolist() == [0, 2, 3, 6, 6] and text.present.tolist() == [True, True, True, False]
+    assert every(store, "kind").tokens.tolist() == [0, 1, 1]  # `big one` is one value
     assert set(store.manifest.sources) == {"small.inter", "small.item"}
 
 
@@ -460,11 +458,11 @@ def test_features_of_films(folder: Path, make: Make) -> None:
     (folder / "w.txt").write_text("30\n99\n10\n")
     store = make(**LENS, modalities={"v": "v.parquet", "w": "w.npy"}, options={"item_id_files": {"w": "w.txt"}})
     for name in "vw":
-        values, present = every(store, name)
-        assert values.tolist() == [[3], [0], [1]] and present.tolist() == [True, False, True]
+        feature = every(store, name)
+        assert feature.values.tolist() == [[3], [0], [1]] and feature.present.tolist() == [True, False, True]
     assert set(store.manifest.sources) == {"ratings.dat", "v.parquet", "w.npy", "w.txt"}
     store = make(**LENS, modalities={"t": "t.parquet"}, options={"item_column": "film"})
-    assert every(store, "t")[1].tolist() == [1, 2] and store.manifest.modalities["t"].dimension == 3
+    assert every(store, "t").tokens.tolist() == [1, 2] and store.manifest.modalities["t"].dimension == 3
     for modalities, options, message in (
         ({"w": "w.npy"}, {}, r"modality 'w': .*w\.npy says nothing of its rows' items; set prepare\.options\.item_id_"),
         ({"t": "t.parquet"}, {}, r"t\.parquet has no column 'movieId'"),

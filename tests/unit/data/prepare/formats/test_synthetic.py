@@ -90,11 +90,13 @@ def test_weighing_modalities_by_user_beats_averaging_them(tmp_path: Path) -> Non
 
 def directions(store: Store, name: str, items: np.ndarray) -> np.ndarray:
     """Unit vectors [I, D] of one modality; a list of tokens as the counts of its words."""
-    values, *lists, _ = store.features(name).gather(items)
-    if lists:
-        counts = np.zeros((len(items), store.manifest.modalities[name].dimension))
-        np.add.at(counts, (np.repeat(items, np.diff(values)), lists[0]), 1)
-        values = counts
+    feature = store.features(name).gather(items)
+    if feature.values is not None:
+        values = feature.values.numpy()
+    else:
+        assert feature.offsets is not None and feature.tokens is not None
+        values = np.zeros((len(items), store.manifest.modalities[name].dimension))
+        np.add.at(values, (np.repeat(items, np.diff(feature.offsets)), feature.tokens.numpy()), 1)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
 
 
