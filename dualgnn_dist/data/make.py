@@ -55,7 +55,7 @@ def make_at(place: str, config: PrepareConfig, cache: str | None = None, blocks:
     if not is_url(place):
         _make(config, Path(place), blocks)
         return Path(place)
-    staging.check_free(place, config.overwrite)
+    staging.refuse_occupied(place, config.overwrite)
     workplace = staging.new_workplace(cache)
     try:
         _make(config, workplace / "store", blocks)
@@ -77,10 +77,10 @@ def _make(config: PrepareConfig, path: Path, blocks: Blocks | None) -> None:
 
 def _check_settings(store: Store, config: PrepareConfig) -> None:
     """A store made from something else than the config says would give numbers under a wrong name."""
-    stored, asked = store.manifest.settings["prepare"], plain(config)
+    stored, wanted = store.manifest.settings["prepare"], plain(config)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}  # of settings younger than the store
     for key, decision in decides(config).items():
-        value = asked[key]
+        value = wanted[key]
         if decision == "numbers" and stored.get(key, defaults[key]) != value:
             raise UserError(
                 f"the store {store.path} was made with prepare.{key}={stored.get(key)!r}, the config says {value!r}; "

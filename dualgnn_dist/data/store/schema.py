@@ -101,8 +101,8 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        found = "there is no such folder" if not folder.is_dir() else f"it has no {MANIFEST}"
-        raise UserError(f"{folder} is not a store or an unfinished one: {found}; make one with `prepare`")
+        reason = "there is no such folder" if not folder.is_dir() else f"it has no {MANIFEST}"
+        raise UserError(f"{folder} is not a store or an unfinished one: {reason}; make one with `prepare`")
     return parse_manifest(path.read_text(errors="replace"), str(folder))
 
 

@@ -84,7 +84,7 @@ def exists(url: str) -> bool:
     return RemoteFolder.at(url).exists(MANIFEST)
 
 
-def check_free(url: str, overwrite: bool) -> None:
+def refuse_occupied(url: str, overwrite: bool) -> None:
     """Refuses what `publish` would refuse, before the store is made.
 
     Raises:
@@ -95,28 +95,28 @@ def check_free(url: str, overwrite: bool) -> None:
     RemoteFolder.at(url).check_writable()
 
 
-def publish(made: Path, url: str, overwrite: bool, cache: str | None = None, say: Say = say) -> Path:
-    """Copies the store `made` to `url` and moves it to where `stage` looks for it; returns that folder.
+def publish(store: Path, url: str, overwrite: bool, cache: str | None = None, say: Say = say) -> Path:
+    """Copies the folder `store` to `url` and moves it to where `stage` looks for it; returns where it lies then.
 
     The manifest goes first from there and comes last, so that half a store is never opened.
 
     Raises:
-        UserError: as `check_free`, or the storage fails; `made` stays then.
+        UserError: as `refuse_occupied`, or the storage fails; `store` stays then.
     """
-    check_free(url, overwrite)
-    remote, manifest = RemoteFolder.at(url), load_manifest(made)
-    replaced = _files_there(remote)
+    refuse_occupied(url, overwrite)
+    remote, manifest = RemoteFolder.at(url), load_manifest(store)
+    replaced = _shards_at(remote)
     remote.delete(MANIFEST)
     progress = _ByteProgress(say, f"uploading {url}", manifest.shards)
-    in_parallel(lambda shard: remote.upload(made / shard.file, shard.file, progress), manifest.shards)
-    remote.upload(made / MANIFEST, MANIFEST)
+    in_parallel(lambda shard: remote.upload(store / shard.file, shard.file, progress), manifest.shards)
+    remote.upload(store / MANIFEST, MANIFEST)
     for file in replaced - {shard.file for shard in manifest.shards}:
         remote.delete(file)
     folder = _copy_of(remote, manifest, cache)
     with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
         if not _is_whole(folder, manifest):
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.move(made, folder)
+            shutil.move(store, folder)
     return _with_manifest(folder, (folder / MANIFEST).read_text())
 
 
@@ -214,7 +214,7 @@ def _with_manifest(folder: Path, text: str) -> Path:
     return folder
 
 
-def _files_there(remote: RemoteFolder) -> set[str]:
+def _shards_at(remote: RemoteFolder) -> set[str]:
     """What a store that is to be replaced consists of: nothing else below its URL is ever deleted."""
     if not remote.exists(MANIFEST):
         return set()

@@ -27,7 +27,7 @@ def cache(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def there(demo_store: Store, tmp_path: Path) -> Path:
+def remote_store(demo_store: Store, tmp_path: Path) -> Path:
     """The demo store on what the tests take for remote storage."""
     return Path(shutil.copytree(demo_store.path, tmp_path / "bucket/demo"))
 
@@ -58,49 +58,51 @@ def damage(file: Path) -> None:
     file.write_bytes(content)
 
 
-def test_a_copy_is_the_store_and_is_made_once(there: Path, cache: str, fetched: list[str]) -> None:
-    folder = stage(there.as_uri(), cache)
-    manifest = load_manifest(there)
-    assert folder == Path(cache) / f"demo-{manifest.fingerprint[:16]}" and same_files(folder, there)
+def test_a_copy_is_the_store_and_is_made_once(remote_store: Path, cache: str, fetched: list[str]) -> None:
+    folder = stage(remote_store.as_uri(), cache)
+    manifest = load_manifest(remote_store)
+    assert folder == Path(cache) / f"demo-{manifest.fingerprint[:16]}" and same_files(folder, remote_store)
     assert sorted(fetched) == [shard.file for shard in manifest.shards]
     Store.open(folder).verify()
     fetched.clear()
-    assert stage(there.as_uri(), cache) == folder and fetched == []
+    assert stage(remote_store.as_uri(), cache) == folder and fetched == []
     assert {path.name.replace(folder.name, "") for path in Path(cache).iterdir()} == {"", ".lock"}
 
 
-def test_the_config_opens_what_is_behind_a_url(there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_opens_what_is_behind_a_url(
+    remote_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "node"))
-    data = DataConfig(store=there.as_uri())
+    data = DataConfig(store=remote_store.as_uri())
     assert data.open().path.parent == tmp_path / "node/stores"
-    assert DataConfig(store=there.as_uri(), cache=str(tmp_path / "mine")).open().path.parent == tmp_path / "mine"
-    assert DataConfig(store=str(there)).open().path == there
+    assert DataConfig(store=remote_store.as_uri(), cache=str(tmp_path / "mine")).open().path.parent == tmp_path / "mine"
+    assert DataConfig(store=str(remote_store)).open().path == remote_store
 
 
 @pytest.mark.parametrize("how", ["cut", "missing", "manifest"])
 def test_what_a_start_can_see_of_a_damaged_copy_is_fetched_again(
-    how: str, there: Path, cache: str, fetched: list[str], capsys: pytest.CaptureFixture[str]
+    how: str, remote_store: Path, cache: str, fetched: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = stage(there.as_uri(), cache)
+    folder = stage(remote_store.as_uri(), cache)
     victim = "ids/items-00001.arrow"
     fetched.clear()
     if how == "cut":
         (folder / victim).write_bytes((folder / victim).read_bytes()[:-1])
     else:
         (folder / (victim if how == "missing" else MANIFEST)).unlink()
-    assert stage(there.as_uri(), cache) == folder and same_files(folder, there)
+    assert stage(remote_store.as_uri(), cache) == folder and same_files(folder, remote_store)
     assert fetched == ([] if how == "manifest" else [victim])
     assert how == "manifest" or f"is damaged ({victim})" in capsys.readouterr().out
 
 
-def test_a_changed_byte_is_found_on_demand(there: Path, cache: str, fetched: list[str], tmp_path: Path) -> None:
-    folder = stage(there.as_uri(), cache)
+def test_a_changed_byte_is_found_on_demand(remote_store: Path, cache: str, fetched: list[str], tmp_path: Path) -> None:
+    folder = stage(remote_store.as_uri(), cache)
     damage(folder / "graph/user_item-00002.arrow")
     fetched.clear()
-    assert stage(there.as_uri(), cache) == folder and fetched == []
-    DataConfig(store=there.as_uri(), cache=cache, verify=True).open()
-    assert fetched == ["graph/user_item-00002.arrow"] and same_files(folder, there)
-    local = Path(shutil.copytree(there, tmp_path / "local"))
+    assert stage(remote_store.as_uri(), cache) == folder and fetched == []
+    DataConfig(store=remote_store.as_uri(), cache=cache, verify=True).open()
+    assert fetched == ["graph/user_item-00002.arrow"] and same_files(folder, remote_store)
+    local = Path(shutil.copytree(remote_store, tmp_path / "local"))
     damage(local / "graph/user_item-00002.arrow")
     DataConfig(store=str(local)).open()
     with pytest.raises(UserError, match=r"graph/user_item-00002.arrow is damaged"):
@@ -108,9 +110,9 @@ def test_a_changed_byte_is_found_on_demand(there: Path, cache: str, fetched: lis
 
 
 def test_an_interrupted_copy_goes_on(
-    there: Path, cache: str, fetched: list[str], monkeypatch: pytest.MonkeyPatch
+    remote_store: Path, cache: str, fetched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    download, names = RemoteFolder.download, [shard.file for shard in load_manifest(there).shards]
+    download, names = RemoteFolder.download, [shard.file for shard in load_manifest(remote_store).shards]
 
     def fail_late(self: RemoteFolder, name: str, file: Path, *rest: object) -> None:
         if name >= names[20]:
@@ -122,25 +124,27 @@ def test_an_interrupted_copy_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteFolder, "download", fail_late)
         with pytest.raises(UserError, match="the network is gone"):
-            stage(there.as_uri(), cache)
+            stage(remote_store.as_uri(), cache)
     (partial,) = Path(cache).glob("*.partial")
     with pytest.raises(UserError, match="unfinished"):
         Store.open(partial)
     damage(partial / names[3])
     fetched.clear()
-    folder = stage(there.as_uri(), cache)
+    folder = stage(remote_store.as_uri(), cache)
     assert sorted(fetched) == sorted([names[3], *names[20:]])
-    assert same_files(folder, there) and not partial.exists()
+    assert same_files(folder, remote_store) and not partial.exists()
 
 
-def test_damage_at_the_url_is_refused_with_both_checksums(there: Path, cache: str) -> None:
-    file = there / "graph/item_user-00000.arrow"
+def test_damage_at_the_url_is_refused_with_both_checksums(remote_store: Path, cache: str) -> None:
+    file = remote_store / "graph/item_user-00000.arrow"
     right = checksum(file)
     damage(file)
     with pytest.raises(UserError, match=r"file graph/item_user-00000\.arrow is damaged") as refused:
-        stage(there.as_uri(), cache)
+        stage(remote_store.as_uri(), cache)
     assert right in str(refused.value) and checksum(file) in str(refused.value)
-    assert not [path for path in Path(cache).iterdir() if path.name.endswith(load_manifest(there).fingerprint[:16])]
+    assert not [
+        path for path in Path(cache).iterdir() if path.name.endswith(load_manifest(remote_store).fingerprint[:16])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -155,84 +159,89 @@ def test_damage_at_the_url_is_refused_with_both_checksums(there: Path, cache: st
     ],
 )
 def test_a_manifest_that_cannot_be_trusted_is_refused(
-    change: Callable[[dict], None], message: str, there: Path, cache: str
+    change: Callable[[dict], None], message: str, remote_store: Path, cache: str
 ) -> None:
-    values = json.loads((there / MANIFEST).read_text())
+    values = json.loads((remote_store / MANIFEST).read_text())
     change(values)
-    (there / MANIFEST).write_text(json.dumps(values))
+    (remote_store / MANIFEST).write_text(json.dumps(values))
     with pytest.raises(UserError, match=message):
-        stage(there.as_uri(), cache)
+        stage(remote_store.as_uri(), cache)
     assert not Path(cache).exists()
 
 
-def test_no_manifest_is_no_store(there: Path, cache: str) -> None:
-    (there / MANIFEST).write_bytes(b"\xff{")
+def test_no_manifest_is_no_store(remote_store: Path, cache: str) -> None:
+    (remote_store / MANIFEST).write_bytes(b"\xff{")
     with pytest.raises(UserError, match="is not a manifest"):
-        stage(there.as_uri(), cache)
-    (there / MANIFEST).unlink()
+        stage(remote_store.as_uri(), cache)
+    (remote_store / MANIFEST).unlink()
     with pytest.raises(UserError, match=r"not a store or an unfinished one: it has no manifest.json; make one with"):
-        stage(there.as_uri(), cache)
+        stage(remote_store.as_uri(), cache)
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(
-    there: Path, cache: str, fetched: list[str], monkeypatch: pytest.MonkeyPatch
+    remote_store: Path, cache: str, fetched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 0, 10))
     with pytest.raises(UserError, match=r"data.cache=FOLDER or DUALGNN_CACHE"):
-        stage(there.as_uri(), cache)
+        stage(remote_store.as_uri(), cache)
     assert fetched == []
 
 
-def test_a_cache_that_cannot_be_written_is_named(there: Path, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_named(remote_store: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        stage(there.as_uri(), str(tmp_path / "file/cache"))
+        stage(remote_store.as_uri(), str(tmp_path / "file/cache"))
     with pytest.raises(UserError, match="cannot be written"):
         staging.new_workplace(str(tmp_path / "file/cache"))
 
 
-def test_a_store_replaced_at_its_url_is_another_copy(there: Path, cache: str, demo_store: Store) -> None:
-    first = stage(there.as_uri(), cache)
-    values = json.loads((there / MANIFEST).read_text())
-    (there / MANIFEST).write_text(json.dumps({**values, "settings": {"prepare": {"k_core": 5}}}))
-    assert stage(there.as_uri(), cache) == first  # the same content, described in other words
+def test_a_store_replaced_at_its_url_is_another_copy(remote_store: Path, cache: str, demo_store: Store) -> None:
+    first = stage(remote_store.as_uri(), cache)
+    values = json.loads((remote_store / MANIFEST).read_text())
+    (remote_store / MANIFEST).write_text(json.dumps({**values, "settings": {"prepare": {"k_core": 5}}}))
+    assert stage(remote_store.as_uri(), cache) == first  # the same content, described in other words
     assert Store.open(first).manifest.settings == {"prepare": {"k_core": 5}}
     shards = [shard for shard in values["shards"] if not shard["file"].startswith("ids/")]
     shrunk = json.loads(json.dumps({**values, "shards": shards}))
     shrunk["fingerprint"] = staging.fingerprint(
         tuple(staging.ShardInfo(**shard) for shard in shards), demo_store.manifest.modalities
     )
-    (there / MANIFEST).write_text(json.dumps(shrunk))
-    assert stage(there.as_uri(), cache) != first and first.exists()
+    (remote_store / MANIFEST).write_text(json.dumps(shrunk))
+    assert stage(remote_store.as_uri(), cache) != first and first.exists()
 
 
 def _stage_when_told(
-    url: str, cache: str, start: multiprocessing.synchronize.Barrier, said: multiprocessing.Queue
+    url: str, cache: str, start: multiprocessing.synchronize.Barrier, lines_of_all: multiprocessing.Queue
 ) -> None:
     start.wait(30)
     lines: list[str] = []
     folder = stage(url, cache, say=lines.append)
     Store.open(folder).verify()
-    said.put(lines)
+    lines_of_all.put(lines)
 
 
-def test_of_several_processes_one_copies_and_the_others_wait(there: Path, cache: str) -> None:
+def test_of_several_processes_one_copies_and_the_others_wait(remote_store: Path, cache: str) -> None:
     context = multiprocessing.get_context("forkserver")
-    start, said = context.Barrier(3), context.Queue()
-    processes = [context.Process(target=_stage_when_told, args=(there.as_uri(), cache, start, said)) for _ in range(3)]
+    start, lines_of_all = context.Barrier(3), context.Queue()
+    processes = [
+        context.Process(target=_stage_when_told, args=(remote_store.as_uri(), cache, start, lines_of_all))
+        for _ in range(3)
+    ]
     for process in processes:
         process.start()
-    lines = [line for _ in processes for line in said.get(timeout=60)]
+    lines = [line for _ in processes for line in lines_of_all.get(timeout=60)]
     for process in processes:
         process.join(30)
         assert process.exitcode == 0
     assert sum(line.startswith("copying ") for line in lines) == 1, lines
 
 
-def test_who_waits_says_so_and_finds_the_copy_made(there: Path, cache: str, fetched: list[str], tmp_path: Path) -> None:
+def test_who_waits_says_so_and_finds_the_copy_made(
+    remote_store: Path, cache: str, fetched: list[str], tmp_path: Path
+) -> None:
     # A copy that another process makes meanwhile: the lock is held, and the folder appears before it is let go.
-    folder = stage(there.as_uri(), cache)
+    folder = stage(remote_store.as_uri(), cache)
     hidden = folder.rename(tmp_path / "hidden")
     fetched.clear()
     lines: list[str] = []
@@ -244,7 +253,7 @@ def test_who_waits_says_so_and_finds_the_copy_made(there: Path, cache: str, fetc
         hidden.rename(folder)
         lock.__exit__(None, None, None)
 
-    assert stage(there.as_uri(), cache, say=hear) == folder
+    assert stage(remote_store.as_uri(), cache, say=hear) == folder
     assert fetched == [] and [line.split(":")[0] for line in lines] == ["waiting for another process of this node"]
 
 
@@ -252,12 +261,12 @@ def test_a_published_store_is_at_the_url_and_in_the_cache(
     demo_store: Store, tmp_path: Path, cache: str, fetched: list[str]
 ) -> None:
     url = (tmp_path / "bucket/new").as_uri()
-    made = Path(shutil.copytree(demo_store.path, staging.new_workplace(cache) / "store"))
-    staging.check_free(url, False)
-    folder = publish(made, url, False, cache)
-    assert same_files(tmp_path / "bucket/new", demo_store.path) and not made.exists()
+    prepared = Path(shutil.copytree(demo_store.path, staging.new_workplace(cache) / "store"))
+    staging.refuse_occupied(url, False)
+    folder = publish(prepared, url, False, cache)
+    assert same_files(tmp_path / "bucket/new", demo_store.path) and not prepared.exists()
     assert stage(url, cache) == folder and same_files(folder, demo_store.path) and fetched == []
-    for refuse in (lambda: staging.check_free(url, False), lambda: publish(folder, url, False, cache)):
+    for refuse in (lambda: staging.refuse_occupied(url, False), lambda: publish(folder, url, False, cache)):
         with pytest.raises(UserError, match="is a store already; choose another place or set overwrite"):
             refuse()
 
@@ -273,8 +282,8 @@ def test_a_store_half_uploaded_is_none(
             raise UserError("the network is gone")
         upload(self, file, name, *rest)  # type: ignore[arg-type]
 
-    for already_there in (False, True):
-        if already_there:
+    for is_occupied in (False, True):
+        if is_occupied:
             publish(Path(shutil.copytree(demo_store.path, tmp_path / "made")), at.as_uri(), False, cache)
             (at / "mine.txt").write_text("not of the store")
         with monkeypatch.context() as patch:
