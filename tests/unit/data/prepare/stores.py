@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from dualgnn_dist.base.batch import Feature
+from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.store.reader import Store
 
 CSV = """user,item,rating,time,part
@@ -40,3 +41,14 @@ def pairs(store: Store, split: str) -> list[tuple[Any, Any]]:
 def every(store: Store, name: str) -> Feature:
     """One modality of all items."""
     return store.features(name).gather(np.arange(store.manifest.num_items, dtype=np.int32))
+
+
+def table_of(pairs: list[tuple[int, int]]) -> InteractionTable:
+    """(user row, item row) pairs as columns."""
+    users, items = np.array(pairs, dtype=np.int32).T
+    return InteractionTable(users.copy(), items.copy())
+
+
+def pairs_of(table: InteractionTable) -> list[tuple[int, int]]:
+    """The columns as pairs."""
+    return list(zip(table.users.tolist(), table.items.tolist(), strict=True))
