@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from dualgnn_dist.base.kernels import kernel
+from dualgnn_dist.base.kernels import kernel, kernel_inline
 from dualgnn_dist.base.raw_reads import load_int32, load_int64
 
 
@@ -111,7 +110,7 @@ def _addresses(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([array.ctypes.data for array in arrays], dtype=np.int64)
 
 
-@njit(inline="always")
+@kernel_inline
 def row_span(csr: CSRHandle, row: int) -> tuple[np.int64, Any, Any]:
     """Kernel side: (shard, first position in the shard's neighbours, number of neighbours) of a row, all int64."""
     shard = np.int64(np.uint32(row) // np.uint32(csr.rows_per_shard))  # twice as fast as dividing with signs

@@ -1,8 +1,8 @@
 """Randomness as a function: a counter-based hash instead of generators with state.
 
-Every random number of the sampler is `draw(key(seed, epoch, step, purpose), a, b, c)`: it depends on what it is for,
-not on which thread or worker asks, nor on what was asked before. The mixing is the finalizer of splitmix64 (Steele,
-Lea, Flood 2014, with Stafford's constants), absorbed word by word.
+Every random number of the sampler is `random_bits(key(seed, epoch, step, purpose), a, b, c)`: it depends on what it is
+for, not on which thread or worker asks, nor on what was asked before. The mixing is the finalizer of splitmix64
+(Steele, Lea, Flood 2014, with Stafford's constants), absorbed word by word.
 
 Traps of Numba: uint64 combined with int64 becomes float64 without a word, hence every constant here is a `np.uint64`
 and every argument is converted first (int32, int64 and uint64 arguments of equal value give equal hashes); and a kernel
@@ -12,9 +12,8 @@ called from Python returns a plain int, which must be wrapped in `np.uint64` bef
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from dualgnn_dist.base.kernels import kernel
+from dualgnn_dist.base.kernels import kernel, kernel_inline
 
 # What a key is for. In one place, so that two parts can never draw the same numbers.
 ORDER = 1
@@ -43,7 +42,7 @@ def mix(state: Word, word: Word) -> np.uint64:
     return z ^ (z >> _31)
 
 
-@njit(nogil=True, inline="always")
+@kernel_inline
 def mix_32(word: Word) -> np.uint32:
     """The finalizer of MurmurHash3: a bijection of 32 bits, for many words at a time in vector registers.
 
@@ -62,7 +61,7 @@ def key(seed: Word, epoch: Word, step: Word, purpose: Word) -> np.uint64:
 
 
 @kernel
-def draw(key: np.uint64, a: Word, b: Word, c: Word) -> np.uint64:
+def random_bits(key: np.uint64, a: Word, b: Word, c: Word) -> np.uint64:
     """64 random bits for the counter (a, b, c) under `key`."""
     return mix(mix(mix(key, a), b), c)
 

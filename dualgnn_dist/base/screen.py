@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,13 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def say_aside(line: str) -> None:
+    """Writes a line about the program rather than its work to standard error, out of the way of results."""
+    with contextlib.suppress(OSError, ValueError):  # a closed stream is no reason for the work to end
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
 def nothing(line: str) -> None:
     """Says nothing: for ranks other than 0."""
 
@@ -35,17 +43,31 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+class _Clock:
+    """Seconds since it was made, but those spent on what happens once."""
+
+    def __init__(self, seconds_apart: Callable[[], float]) -> None:
+        self._seconds_apart, self._started = seconds_apart, time.perf_counter() - seconds_apart()
+
+    def seconds(self) -> float:
+        return max(time.perf_counter() - self._seconds_apart() - self._started, 1e-3)
+
+
 class StepProgress:
     """Lines about the steps of a run.
 
     Args:
         total_steps: of the whole run, epochs times steps.
         done_steps: those done before (a resumed run).
+        seconds_apart: the seconds so far that tell nothing of how long a step takes: kernels being compiled.
     """
 
-    def __init__(self, say: Say, total_steps: int, done_steps: int) -> None:
+    def __init__(
+        self, say: Say, total_steps: int, done_steps: int, seconds_apart: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._say, self._total, self._first = say, total_steps, done_steps
-        self._started = self._last = time.perf_counter()
+        self._clock = _Clock(seconds_apart)
+        self._last = time.perf_counter()
 
     def step(self, label: str, done_steps: int, loss: Callable[[], float], rate: float, waiting: float) -> None:
         """Says where the run is if the last line is some seconds old.
@@ -59,7 +81,7 @@ class StepProgress:
         if now - self._last < SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        left = (now - self._started) / max(done_steps - self._first, 1) * (self._total - done_steps)
+        left = self._clock.seconds() / max(done_steps - self._first, 1) * (self._total - done_steps)
         self._say(
             f"{label}  loss {loss():.4f}  {rate:,.0f} interactions/s  waiting for batches {waiting:.0%}  "
             f"at most {duration(left)} left"
@@ -67,11 +89,14 @@ class StepProgress:
 
 
 class CountProgress:
-    """Lines about work that goes through `total` things of one kind."""
+    """Lines about work that goes through `total` things of one kind; `seconds_apart` as for `StepProgress`."""
 
-    def __init__(self, say: Say, label: str, total: int, unit: str) -> None:
+    def __init__(
+        self, say: Say, label: str, total: int, unit: str, seconds_apart: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._say, self._label, self._total, self._unit = say, label, total, unit
-        self._started = self._last = time.perf_counter()
+        self._clock = _Clock(seconds_apart)
+        self._last = time.perf_counter()
 
     def at(self, done: int) -> None:
         """Says how far it is if the last line is some seconds old."""
@@ -79,7 +104,7 @@ class CountProgress:
         if now - self._last < SECONDS_BETWEEN_LINES or done == 0:
             return
         self._last = now
-        rate = done / (now - self._started)
+        rate = done / self._clock.seconds()
         self._say(
             f"{self._label}  {done:,} of {self._total:,} {self._unit}  {rate:,.0f} a second  "
             f"{duration((self._total - done) / rate)} left"

@@ -10,7 +10,7 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.kernels import kernel
-from dualgnn_dist.base.randomness import MODALITIES, Word, draw, key, unit
+from dualgnn_dist.base.randomness import MODALITIES, Word, key, random_bits, unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,5 +53,5 @@ class DropModality:
 def _hidden(modality_key: Word, items: np.ndarray, share: float) -> np.ndarray:
     hidden = np.empty(len(items), dtype=np.bool_)
     for k in range(len(items)):
-        hidden[k] = unit(draw(modality_key, items[k], 0, 0)) < share
+        hidden[k] = unit(random_bits(modality_key, items[k], 0, 0)) < share
     return hidden

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from dualgnn_dist.base.files import written_whole
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 
@@ -38,7 +39,7 @@ def write(
 ) -> None:
     """Writes columns `row` int64, `id` (as in the raw data), `vector` FixedSizeList<float32>[d], and any others.
 
-    The file appears whole: it is written under another name first.
+    The file appears whole.
 
     Args:
         rows: int64 [n].
@@ -51,10 +52,12 @@ def write(
     others = {name: pa.array(np.ascontiguousarray(values)) for name, values in (columns or {}).items()}
     batch = pa.RecordBatch.from_pydict({"row": pa.array(rows), "id": ids, "vector": vector, **others})
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as file:
+    with (
+        written_whole(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, batch.schema) as file,
+    ):
         file.write_batch(batch)
-    temporary.replace(path)
 
 
 def read(path: Path) -> Exported:

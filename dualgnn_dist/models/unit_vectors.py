@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from dualgnn_dist.base.kernels import kernel_fast
 from dualgnn_dist.base.process import in_threads
 
 _EPSILON = 1e-12  # the shortest norm that is divided by, as in torch.nn.functional.normalize
@@ -91,7 +91,7 @@ def _flat(rows: Tensor) -> np.ndarray:
     return rows.detach().as_strided((size,), (1,)).numpy()
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@kernel_fast
 def _normalize(
     part: np.ndarray,
     stride: int,
@@ -113,7 +113,7 @@ def _normalize(
             target[column] = source[column] / norm
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@kernel_fast
 def _turn(
     units: np.ndarray, norms: np.ndarray, gradient: np.ndarray, change: np.ndarray, start: int, stop: int
 ) -> None:

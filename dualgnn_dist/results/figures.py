@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from dualgnn_dist.base.files import written_whole
 
 _INK, _FAINT, _RULE = "#222222", "#6b6b6b", "#d9d9d9"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # told apart by colour-blind people too
@@ -218,8 +219,6 @@ def _row_height(row: Sequence[str]) -> float:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """The file appears whole: it is written under another name first."""
     FigureCanvasAgg(figure)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    figure.savefig(temporary, format="png", dpi=_DPI)
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI)

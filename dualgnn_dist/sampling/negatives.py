@@ -115,13 +115,13 @@ def _fill_uniform(
         if row_span(user_item, users[k])[2] >= num_items:
             return k
         for n in range(negatives.shape[1]):
-            item = randomness.below(randomness.draw(key, slots[k], 0, 2 * n), num_items)
+            item = randomness.below(randomness.random_bits(key, slots[k], 0, 2 * n), num_items)
             rejections = 0
             while rejections < _MAX_REJECTIONS and contains(user_item, users[k], item):
                 rejections += 1
-                item = randomness.below(randomness.draw(key, slots[k], rejections, 2 * n), num_items)
+                item = randomness.below(randomness.random_bits(key, slots[k], rejections, 2 * n), num_items)
             if rejections == _MAX_REJECTIONS:  # the row is nearly full: count instead of guessing
-                item = _select(user_item, users[k], randomness.draw(key, slots[k], 0, 2 * n + 1), num_items)
+                item = _select(user_item, users[k], randomness.random_bits(key, slots[k], 0, 2 * n + 1), num_items)
             negatives[k, n] = item
     return -1
 
@@ -153,12 +153,14 @@ def _fill_weighted(
     for k in range(len(users)):
         for n in range(negatives.shape[1]):
             rejections = 0
-            item = _draw_weighted(keep, alias, randomness.draw(key, slots[k], 0, 2 * n))
+            item = _draw_weighted(keep, alias, randomness.random_bits(key, slots[k], 0, 2 * n))
             while rejections < _MAX_REJECTIONS and (weights[item] == 0 or contains(user_item, users[k], item)):
                 rejections += 1
-                item = _draw_weighted(keep, alias, randomness.draw(key, slots[k], rejections, 2 * n))
+                item = _draw_weighted(keep, alias, randomness.random_bits(key, slots[k], rejections, 2 * n))
             if rejections == _MAX_REJECTIONS:  # the row holds nearly all of the weight: walk the rest of it
-                item = _select_weighted(user_item, users[k], randomness.draw(key, slots[k], 0, 2 * n + 1), weights)
+                item = _select_weighted(
+                    user_item, users[k], randomness.random_bits(key, slots[k], 0, 2 * n + 1), weights
+                )
                 if item < 0:
                     return k
             negatives[k, n] = item

@@ -68,7 +68,7 @@ def _feistel(value: int, num_bits: int, key: np.uint64) -> int:
     low, high = value & (num_low - 1), value >> low_bits
     for turn in range(_NUM_ROUNDS):
         if turn & 1:
-            low ^= randomness.below(randomness.draw(key, turn, high, 0), num_low)
+            low ^= randomness.below(randomness.random_bits(key, turn, high, 0), num_low)
         else:
-            high ^= randomness.below(randomness.draw(key, turn, low, 0), num_high)
+            high ^= randomness.below(randomness.random_bits(key, turn, low, 0), num_high)
     return (high << low_bits) | low

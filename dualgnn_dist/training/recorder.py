@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dualgnn_dist.base.config import flat
 from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.base.kernels import seconds_compiling
 from dualgnn_dist.base.screen import StepProgress, nothing, say
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 from dualgnn_dist.sampling.loader import Loader
@@ -56,7 +57,8 @@ class Recorder:
 
     def begin(self, progress: Progress) -> None:
         """The training begins, or goes on."""
-        self._lines = StepProgress(self._say, self._config.train.epochs * self._loader.num_steps, self._steps(progress))
+        total = self._config.train.epochs * self._loader.num_steps
+        self._lines = StepProgress(self._say, total, self._steps(progress), seconds_compiling)
 
     def begin_epoch(self, progress: Progress, loss_sum: Tensor) -> None:
         """An epoch begins, or what is left of one. `loss_sum`, float64 [], is what the loop adds this worker's to."""

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import locked, working_folder
+from dualgnn_dist.base.files import locked, working_folder, written_whole
 from dualgnn_dist.base.remote import RemoteFolder, in_parallel, is_url, join
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.world import World
@@ -163,9 +163,8 @@ class RunAtUrl:
 
     def _download(self, name: str) -> None:
         """Fetches a small file; the old one stays until the new one is whole."""
-        temporary = self.folder / f".{name}.fetched"
-        self._remote.download(name, temporary)
-        temporary.replace(self.folder / name)
+        with written_whole(self.folder / name) as temporary:
+            self._remote.download(name, temporary)
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(self.folder.with_name(f".{self.folder.name}.lock"), say, f"it fetches the run {self.folder.name}")

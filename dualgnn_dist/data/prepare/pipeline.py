@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from dualgnn_dist.base.config import plain
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.kernels import seconds_compiling
 from dualgnn_dist.base.screen import CountProgress
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
@@ -181,7 +182,7 @@ def _write_cooccurrence(
         max_item_degree=config.max_item_degree,
         num_threads=config.num_threads or len(os.sched_getaffinity(0)),
         block_map=block_map,
-        progress=CountProgress(say, "co-occurrence", user_item.num_rows, "users").at,
+        progress=CountProgress(say, "co-occurrence", user_item.num_rows, "users", seconds_compiling).at,
     ):
         columns = {"neighbors": neighbors, "counts": counts}
         lists = {name: pa.LargeListArray.from_arrays(offsets, values) for name, values in columns.items()}

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from numba import njit
 
 from dualgnn_dist.base.batch import Feature
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.kernels import kernel
+from dualgnn_dist.base.kernels import kernel, kernel_inline
 from dualgnn_dist.base.raw_reads import load_float16, load_float32
 from dualgnn_dist.data.store.schema import ModalityInfo
 
@@ -208,7 +207,7 @@ def _gather_bfloat16(
                 target[column] = _bfloat16_bits(load_float32(source, first + column))
 
 
-@njit(inline="always")
+@kernel_inline
 def _bfloat16_bits(value: np.float32) -> np.uint16:
     """The upper half of a float32 after rounding; features are finite, so NaN needs no care.
 

@@ -10,7 +10,6 @@ The fingerprint in the name makes a store that is replaced at its URL a new copy
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import threading
@@ -18,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import VARIABLE, cache_root, locked
+from dualgnn_dist.base.files import CACHE_VARIABLE, cache_root, locked, write_atomically
 from dualgnn_dist.base.remote import RemoteFolder, in_parallel
 from dualgnn_dist.base.screen import CountProgress, Say, say
 from dualgnn_dist.data.store.schema import (
@@ -75,7 +74,8 @@ def new_workplace(cache: str | None) -> Path:
         return Path(tempfile.mkdtemp(prefix=".made-", dir=parent))
     except OSError as error:
         raise UserError(
-            f"the cache {parent} cannot be written ({error.strerror}); choose another with data.cache or {VARIABLE}"
+            f"the cache {parent} cannot be written ({error.strerror}); choose another with data.cache or "
+            f"{CACHE_VARIABLE}"
         ) from error
 
 
@@ -138,7 +138,7 @@ def _fetch(remote: RemoteFolder, manifest: Manifest, text: str, folder: Path, sa
     say(f"copying {remote.url} to {folder}: {len(wanted):,} of {len(manifest.shards):,} files, {megabytes:,.1f} MB")
     progress = _ByteProgress(say, f"copying {remote.name}", wanted)
     in_parallel(lambda shard: _fetch_shard(remote, shard, partial, progress), wanted)
-    _write_atomically(partial / MANIFEST, text)
+    write_atomically(partial / MANIFEST, text)
     partial.rename(folder)
 
 
@@ -210,7 +210,7 @@ def _is_good(file: Path, shard: ShardInfo) -> bool:
 def _with_manifest(folder: Path, text: str) -> Path:
     """Another manifest may describe the same content: how a store was made is not in its fingerprint."""
     if (folder / MANIFEST).read_text() != text:
-        _write_atomically(folder / MANIFEST, text)
+        write_atomically(folder / MANIFEST, text)
     return folder
 
 
@@ -229,14 +229,9 @@ def _check_space(folder: Path, num_bytes: int, url: str) -> None:
     if num_bytes > free:
         raise UserError(
             f"copying {url} needs {num_bytes / _MEGABYTE:,.0f} MB and {folder.parent} has {free / _MEGABYTE:,.0f} MB "
-            f"left; delete copies of other stores there, or choose another disk with data.cache=FOLDER or {VARIABLE}"
+            f"left; delete copies of other stores there, or choose another disk with data.cache=FOLDER or "
+            f"{CACHE_VARIABLE}"
         )
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 class _ByteProgress:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
 from dualgnn_dist.base import screen
-from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say
+from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say, say_aside
 
 
 @pytest.mark.parametrize(
@@ -49,3 +52,26 @@ def test_counted_things_come_with_a_rate_and_the_time_left(monkeypatch: pytest.M
         counted.at(done)
         now[0] += 2.0
     assert lines == ["co-occurrence  5,000 of 20,000 users  833 a second  18 s left"]
+
+
+def test_seconds_that_happen_once_are_left_out_of_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, compiling, lines = [100.0], [7.0], []
+    monkeypatch.setattr(screen.time, "perf_counter", lambda: now[0])
+    steps = StepProgress(lines.append, 100, 0, lambda: compiling[0])
+    counted = CountProgress(lines.append, "co-occurrence", 100, "users", lambda: compiling[0])
+    now[0], compiling[0] = 140.0, 37.0  # 10 steps in 40 seconds, 30 of them went into compiling
+    steps.step("epoch 1/1", 10, lambda: 0.5, 1.0, 0.0)
+    counted.at(10)
+    assert lines[0].endswith("at most 1:30 left")
+    assert lines[1] == "co-occurrence  10 of 100 users  1 a second  1:30 left"
+
+
+def test_a_line_aside_goes_to_standard_error_if_there_is_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_aside("one")
+    assert capsys.readouterr() == ("", "one\n")
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    say_aside("two")

@@ -28,7 +28,7 @@ def by_a_loop(rows, users, slots, num_items, seed, epoch, step):
     key = np.uint64(randomness.key(seed, epoch, step, randomness.NEGATIVES))
 
     def below(n, *counter):
-        return randomness.below(np.uint64(randomness.draw(key, *counter)), n)
+        return randomness.below(np.uint64(randomness.random_bits(key, *counter)), n)
 
     negatives = []
     for user, slot in zip(users.tolist(), slots.tolist(), strict=True):

@@ -21,7 +21,7 @@ def mix_in_python(state, word):
 
 
 def draw(when, counter=(0, 0, 0)):
-    return np.uint64(randomness.draw(np.uint64(randomness.key(*when)), *counter))
+    return np.uint64(randomness.random_bits(np.uint64(randomness.key(*when)), *counter))
 
 
 def epoch_of(num_interactions, batch_size, seed, epoch, size):

@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 
-from dualgnn_dist.base import files
 from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.base.errors import Stopped
 from dualgnn_dist.base.world import World
@@ -178,20 +177,6 @@ def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert seen == [before]
-
-
-def test_where_relative_paths_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(files.HOME, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    monkeypatch.chdir(tmp_path)
-    assert files.home() == tmp_path and files.notice() is None
-    copy = tmp_path / "session_1" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
-    copy.mkdir(parents=True)
-    monkeypatch.chdir(copy)
-    assert files.home() == tmp_path / "me" / "dualgnn_dist"
-    assert str(files.home()) in (files.notice() or "") and files.HOME in (files.notice() or "")
-    monkeypatch.setenv(files.HOME, str(tmp_path / "shared"))
-    assert files.home() == tmp_path / "shared" and files.notice() is None
 
 
 def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:

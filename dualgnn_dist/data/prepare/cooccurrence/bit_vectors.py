@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+
+from dualgnn_dist.base.kernels import kernel_inline
 
 WORDS = 8  # of 64 bits, in a vector
 BITS = 64 * WORDS
@@ -129,7 +131,7 @@ def bit_count(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@njit(inline="always")
+@kernel_inline
 def full_adder(a: Any, b: Any, c: Any) -> tuple[Any, Any]:
     """(sum, carry) of three bits in each of the 512 places. Two instructions with AVX-512."""
     return differ(differ(a, b), c), either(both(a, b), both(c, either(a, b)))

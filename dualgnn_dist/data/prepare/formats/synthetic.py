@@ -17,7 +17,7 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import kernel
-from dualgnn_dist.base.randomness import below, draw, key, unit
+from dualgnn_dist.base.randomness import below, key, random_bits, unit
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality, TokenLists
 
@@ -163,7 +163,7 @@ def _degrees(seed: int, first: int, last: int, least: int, mean: float, most: in
     degrees = np.empty(last - first, dtype=np.int64)
     user_key = np.uint64(key(seed, 0, 0, USER))
     for user in range(first, last):
-        more = -np.log(1.0 - unit(draw(user_key, user, 0, 0))) * mean + unit(draw(user_key, user, 1, 0))
+        more = -np.log(1.0 - unit(random_bits(user_key, user, 0, 0))) * mean + unit(random_bits(user_key, user, 1, 0))
         degrees[user - first] = np.int64(max(1.0, min(least + more, most)))
     return degrees
 
@@ -192,15 +192,15 @@ def _draw_items(
         drawn, tries = 0, 0
         while drawn < degrees[k] and tries < 8 * degrees[k]:
             list_index, topic = lists.shape[0] - 1, 0
-            if unit(draw(item_key, user, tries, 0)) < taste:
+            if unit(random_bits(item_key, user, tries, 0)) < taste:
                 list_index = community % (lists.shape[0] - 1)
-                topic = favourites[community, below(draw(item_key, user, tries, 1), num_favourites)]
+                topic = favourites[community, below(random_bits(item_key, user, tries, 1), num_favourites)]
             start, end = offsets[list_index, topic], offsets[list_index, topic + 1]
             tries += 1
             if start == end:
                 continue
             before = weights[list_index, start - 1] if start else 0.0
-            value = before + unit(draw(item_key, user, tries, 2)) * (weights[list_index, end - 1] - before)
+            value = before + unit(random_bits(item_key, user, tries, 2)) * (weights[list_index, end - 1] - before)
             item = lists[list_index, min(start + np.searchsorted(weights[list_index, start:end], value), end - 1)]
             if seen[item] != user:
                 seen[item] = user
