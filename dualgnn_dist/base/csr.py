@@ -59,7 +59,7 @@ class ShardedCSR:
 
     @classmethod
     def from_arrays(cls, offsets: np.ndarray, neighbors: np.ndarray, counts: np.ndarray | None = None) -> ShardedCSR:
-        """One shard around arrays in memory."""
+        """One shard around arrays in memory: offsets [rows + 1], neighbours [E] and counts [E] or None."""
         return cls(
             len(offsets) - 1,
             max(1, len(offsets) - 1),
@@ -70,7 +70,7 @@ class ShardedCSR:
 
     @classmethod
     def from_pairs(cls, rows: np.ndarray, columns: np.ndarray, num_rows: int) -> ShardedCSR:
-        """One shard from unordered (row, column) pairs; rows come out sorted by column."""
+        """One shard from unordered (row, column) pairs, integers [E] each; rows come out sorted by column."""
         order = np.lexsort((columns, rows))
         offsets = np.zeros(num_rows + 1, dtype=np.int64)
         np.cumsum(np.bincount(rows, minlength=num_rows), out=offsets[1:])
@@ -92,7 +92,7 @@ class ShardedCSR:
         return row_lengths(self.handle, np.ascontiguousarray(rows, dtype=np.int32))
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The chosen rows as one CSR of their own: offsets int64 [n + 1], neighbours int32."""
+        """The rows as one CSR of their own: offsets int64 [n + 1], neighbours int32 [offsets[n]]."""
         rows = np.ascontiguousarray(rows, dtype=np.int32)
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(row_lengths(self.handle, rows), out=offsets[1:])

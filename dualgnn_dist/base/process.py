@@ -1,4 +1,4 @@
-"""How this process gets memory from the system."""
+"""What is set, asked and shared for a whole process: memory, threads, the processor's numbers, versions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # torch's environment variable
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # the options of glibc's mallopt
 _KEPT = 2**31 - 1  # bytes free at the top of the heap that are not given back
 _GROWTH = 64 << 20  # bytes that the heap grows by at a time
+_MIN_ROWS_PER_THREAD = 2048  # below this, handing rows to another thread costs more than it saves
+_SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
+_VERSIONS_OF = ("torch", "ray", "pyarrow", "numpy", "numba")
 
 
 def keep_freed_memory() -> bool:
@@ -46,40 +49,10 @@ def keep_freed_memory() -> bool:
     )
 
 
-_SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
-
-
-_VERSIONS_OF = ("torch", "ray", "pyarrow", "numpy", "numba")
-
-
-@contextmanager
-def denormals_flushed() -> Iterator[None]:
-    """A model that collapses to zero would otherwise take twenty times as long.
-
-    It is a setting of the processor, not of torch: left on, it would change what the caller of a run in this
-    process computes afterwards.
-    """
-    already = float(torch.tensor(_SMALLEST_NORMAL) / 2) == 0.0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(already)
-
-
-def versions() -> dict[str, str]:
-    """Of this program and of what decides its numbers."""
-    found = {"dualgnn_dist": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    return {**found, **{name: version(name) for name in _VERSIONS_OF}}
-
-
 def peak_memory_bytes() -> int:
     """The most that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-_MIN_ROWS_PER_THREAD = 2048  # below this, handing rows to another thread costs more than it saves
 
 
 @functools.cache
@@ -96,3 +69,27 @@ def in_threads(kernel: Callable[..., None], num_rows: int, num_threads: int, *ar
     work = [_pool(num_threads).submit(kernel, *arguments, *bound) for bound in itertools.pairwise(bounds)]
     for future in work:
         future.result()
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Numbers below the smallest normal float32 count as zero meanwhile.
+
+    A model that collapses to zero would otherwise take twenty times as long. It is a setting of the processor, not of
+    torch: left on, it would change what the caller of a run in this process computes afterwards.
+    """
+    already = float(torch.tensor(_SMALLEST_NORMAL) / 2) == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(already)
+
+
+def versions() -> dict[str, str]:
+    """Of this program and of what decides its numbers; what is not installed decides none and is left out."""
+    numbers = {"dualgnn_dist": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    for name in _VERSIONS_OF:
+        with suppress(PackageNotFoundError):
+            numbers[name] = version(name)
+    return numbers

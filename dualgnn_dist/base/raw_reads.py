@@ -11,7 +11,12 @@ from numba.extending import intrinsic
 
 
 def _loader(stored: Any, result: Any) -> Any:
-    """An intrinsic `load(address, index)` for one element type: a plain read from a mapped buffer."""
+    """An intrinsic `load(address, index)` for one element type: a plain read from a mapped buffer.
+
+    Args:
+        stored: LLVM's type of an element in memory.
+        result: Numba's type of what is returned, as wide as `stored` or a float32 made of it.
+    """
 
     @intrinsic
     def load(typing_context: Any, address: Any, index: Any) -> Any:
@@ -29,15 +34,10 @@ def _element(builder: Any, stored: Any, arguments: Any) -> Any:
     return cgutils.gep_inbounds(builder, builder.inttoptr(base, stored.as_pointer()), index)
 
 
+# `load(address, index)`: element `index`, int64, of the array that begins at the int64 `address`. Nothing is checked.
 load_int32 = _loader(ir.IntType(32), types.int32)
-
-
 load_int64 = _loader(ir.IntType(64), types.int64)
-
-
 load_float16 = _loader(ir.HalfType(), types.float32)  # widened
-
-
 load_float32 = _loader(ir.FloatType(), types.float32)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
 
-from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.base.config import build, plain
-from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,34 +97,3 @@ def test_plain_is_the_inverse_of_build() -> None:
     values = plain(config)
     assert values["sizes"] == [3, 4] and values["inner"] == {"depth": 2}
     assert build(Outer, values) == config
-
-
-def test_nearest() -> None:
-    assert nearest("epoch", ["epochs", "seed"]) == "; did you mean 'epochs'?"
-    assert nearest("qqq", ["b", "a"]) == "; known are: a, b"
-    assert nearest("qqq", []) == "; known are: none"
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [(UserError("say this"), 2, "error: say this\n"), (KeyboardInterrupt(), 130, "stopped by the keyboard\n")],
-)
-def test_a_program_ends_with_a_message_and_a_code(
-    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def program() -> None:
-        raise error
-
-    with pytest.raises(SystemExit) as ended:
-        run_program(program)
-    assert ended.value.code == code
-    assert capsys.readouterr().err == message
-
-
-def test_a_defect_of_our_own_keeps_its_traceback() -> None:
-    def program() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run_program(program)
-    run_program(lambda: sys.stdout.flush())

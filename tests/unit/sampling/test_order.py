@@ -6,22 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dualgnn_dist.base import randomness
 from dualgnn_dist.sampling.order import batch_slice, num_steps, permute
 
-MASK = (1 << 64) - 1
 SMALLEST_P = 1e-4  # the seeds are fixed: a statistical test either always passes or never does
-
-
-def mix_in_python(state, word):
-    z = ((state + 0x9E3779B97F4A7C15) & MASK) ^ (word & MASK)
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
-
-
-def draw(when, counter=(0, 0, 0)):
-    return np.uint64(randomness.random_bits(np.uint64(randomness.key(*when)), *counter))
 
 
 def epoch_of(num_interactions, batch_size, seed, epoch, size):
@@ -33,45 +20,6 @@ def epoch_of(num_interactions, batch_size, seed, epoch, size):
         np.testing.assert_array_equal(slots, np.arange(len(slots)))
         batches.append(np.concatenate([indices for _, indices in parts]))
     return batches
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, MASK), st.integers(-(2**63), 2**63 - 1))
-def test_mix_equals_arbitrary_precision_arithmetic(state, word):
-    assert randomness.mix(np.uint64(state), word) == mix_in_python(state, word)
-
-
-def test_equal_values_of_different_integer_types_hash_alike():
-    for kind in (np.int32, np.int64, np.uint64):
-        assert draw([kind(k) for k in (1, 2, 3, 4)], [kind(k) for k in (5, 6, 7)]) == draw((1, 2, 3, 4), (5, 6, 7))
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, MASK), st.integers(1, 2**32))
-def test_below_is_the_high_word_of_the_product(bits, n):
-    assert randomness.below(np.uint64(bits), n) == (bits * n) >> 64
-    assert randomness.unit(np.uint64(bits)) == (bits >> 11) / 2**53
-
-
-def test_draws_are_uniform_in_every_counter_and_in_every_word_of_the_key():
-    n, when, counter = 6400, (7, 0, 0, randomness.NEGATIVES), (0, 0, 0)
-    counters = [[draw(when, (*counter[:k], value, *counter[k + 1 :])) for value in range(n)] for k in range(3)]
-    keys = [[draw((*when[:k], value, *when[k + 1 :])) for value in range(n)] for k in range(3)]
-    for bits in counters + keys:
-        assert len(set(bits)) == len(bits)
-        bins = np.array([randomness.below(value, 32) for value in bits])
-        assert stats.chisquare(np.bincount(bins, minlength=32)).pvalue > SMALLEST_P
-        pairs = np.bincount(bins[:-1] * 32 + bins[1:], minlength=1024)
-        assert stats.chisquare(pairs).pvalue > SMALLEST_P, "neighbouring counters must be independent"
-
-
-def test_streams_of_different_purposes_are_independent():
-    purposes = [randomness.ORDER, randomness.NEGATIVES, randomness.CO_USERS, randomness.HOPS]
-    streams = np.array(
-        [[randomness.unit(draw((1, 2, 3, purpose), (a, 0, 0))) for a in range(4000)] for purpose in purposes]
-    )
-    correlation = np.corrcoef(streams) - np.eye(len(purposes))
-    assert np.abs(correlation).max() < 5 / np.sqrt(4000)
 
 
 @pytest.mark.parametrize("num_interactions", [1, 2, 3, 255, 256, 257, 1000, 65537])
