@@ -7,7 +7,7 @@ command_line  what the verbs share
 batch         what the steps of a mini-batch hand to one another
 sparse        sparse rows with their transpose
 table_part    what a table row consists of, and its first values
-kernels       how kernels are compiled
+kernels       how kernels are compiled, and where their machine code is kept
 csr           a graph's rows in memory-mapped shards, read by kernels
 raw_reads     the reads of memory by address that those kernels use
 randomness    random bits as a pure function of where they are used
