@@ -40,7 +40,7 @@ def decides(cls: Any) -> dict[str, Decides]:
     return {field.name: field.metadata.get("decides", "numbers") for field in dataclasses.fields(cls)}
 
 
-def build(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
+def from_mapping(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
     """Makes the frozen dataclass `cls` from `values`, every key and type checked.
 
     Args:
@@ -77,7 +77,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
-        return build(hint, value, where)  # type: ignore[arg-type]
+        return from_mapping(hint, value, where)  # type: ignore[arg-type]
     if origin is Literal:
         if value in typing.get_args(hint) and not isinstance(value, float):
             return value
@@ -101,7 +101,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def plain(config: Any) -> Any:
-    """The inverse of `build`: dataclasses to mappings and tuples to lists, as YAML writes them."""
+    """The inverse of `from_mapping`: dataclasses to mappings and tuples to lists, as YAML writes them."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
     if isinstance(config, Mapping):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dualgnn_dist.base.config import build, convert
+from dualgnn_dist.base.config import convert, from_mapping
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.results.finished_run import FinishedRun, read_run
 from dualgnn_dist.training.config import RunConfig
@@ -128,7 +128,7 @@ def _read_history(path: Path) -> tuple[dict[int, Record], dict[int, Record]]:
 def _read_summary(path: Path) -> Summary:
     values = json.loads(path.read_text())  # `read_run` has read it before
     try:
-        return build(Summary, {field.name: values[field.name] for field in fields(Summary)})
+        return from_mapping(Summary, {field.name: values[field.name] for field in fields(Summary)})
     except KeyError as error:
         raise UserError(f"{path} is damaged (it has no {error}); finish the run again with `train --resume`") from error
     except UserError as error:

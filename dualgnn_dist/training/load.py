@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 import dualgnn_dist
-from dualgnn_dist.base.config import build, convert
+from dualgnn_dist.base.config import convert, from_mapping
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.evaluation.metrics import metric_keys
@@ -45,10 +45,12 @@ def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
         run = {**run, "name": f"{stem}_{name}_s{run.get('seed', RunSection.seed)}"}
     values["run"] = run
     model = {key: value for key, value in values.pop("model").items() if key != "name"}
-    built: dict[str, Any] = {"model": ModelSection(name=name, settings=build(MODELS[name].Config, model, "model"))}
+    built: dict[str, Any] = {
+        "model": ModelSection(name=name, settings=from_mapping(MODELS[name].Config, model, "model"))
+    }
     for section, cls in SECTIONS.items():
         if section != "prepare" or values.get("prepare") is not None:
-            built[section] = build(cls, values.get(section), section)
+            built[section] = from_mapping(cls, values.get(section), section)
     optimizer = built["optimizer"]
     if optimizer.learning_rate is None:
         built["optimizer"] = dataclasses.replace(optimizer, learning_rate=MODELS[name].learning_rate)
@@ -194,4 +196,4 @@ def load_prepare(
     if not isinstance(data, Mapping):
         raise UserError(f"config section 'data' must be a mapping of keys to values, not {data!r}")
     store, cache = (convert(str | None, data.get(key), f"data.{key}") for key in ("store", "cache"))
-    return build(PrepareConfig, values["prepare"], "prepare"), store, cache
+    return from_mapping(PrepareConfig, values["prepare"], "prepare"), store, cache

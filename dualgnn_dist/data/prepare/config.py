@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dualgnn_dist.base.config import build, setting
+from dualgnn_dist.base.config import from_mapping, setting
 from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.data.prepare.split import SplitMethod
@@ -73,4 +73,4 @@ class PrepareConfig:
 
     def format_options(self) -> Any:
         """The format's own frozen Options. Raises UserError for an option that it does not have."""
-        return build(FORMATS[self.format].options, self.options, "prepare.options")
+        return from_mapping(FORMATS[self.format].options, self.options, "prepare.options")

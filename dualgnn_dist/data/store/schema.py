@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dualgnn_dist.base.config import build, plain
+from dualgnn_dist.base.config import from_mapping, plain
 from dualgnn_dist.base.errors import UserError
 
 FORMAT_VERSION = 1
@@ -123,4 +123,4 @@ def parse_manifest(text: str, where: str) -> Manifest:
             f"{where} is a store of format version {version}, this program reads version {FORMAT_VERSION}; "
             "make it again with `prepare`"
         )
-    return build(Manifest, values, path)
+    return from_mapping(Manifest, values, path)

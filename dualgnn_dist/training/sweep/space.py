@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import yaml
 
-from dualgnn_dist.base.config import build
+from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.training.config import RunConfig, decision
 from dualgnn_dist.training.load import from_values, merged, parse_overrides, read_yaml
@@ -146,7 +146,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     file = read_yaml(path)
     search = file.pop("search", None)
     own = [override for override in overrides if override.startswith("sweep.")]
-    sweep = build(SweepConfig, _sweep_values(file.pop("sweep", None), own), "sweep")
+    sweep = from_mapping(SweepConfig, _sweep_values(file.pop("sweep", None), own), "sweep")
     values = merged(file, parse_overrides([override for override in overrides if override not in own]))
     if not isinstance(search, Mapping) or not search:
         raise UserError(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from dualgnn_dist.base.config import build, plain
+from dualgnn_dist.base.config import from_mapping, plain
 from dualgnn_dist.base.errors import UserError
 
 
@@ -35,7 +35,7 @@ class Outer:
 
 
 def made(**values: Any) -> Outer:
-    return build(Outer, {"needed": "x", **values}, "top")
+    return from_mapping(Outer, {"needed": "x", **values}, "top")
 
 
 def test_good_values_arrive_with_their_types() -> None:
@@ -87,13 +87,13 @@ def test_a_bad_value_is_named(values: dict[str, Any], message: str) -> None:
 
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(UserError, match=r"config key 'top\.needed' is missing and has no default"):
-        build(Outer, {}, "top")
+        from_mapping(Outer, {}, "top")
     with pytest.raises(UserError, match="config key 'needed' is missing"):
-        build(Outer, None)
+        from_mapping(Outer, None)
 
 
-def test_plain_is_the_inverse_of_build() -> None:
+def test_plain_is_the_inverse_of_from_mapping() -> None:
     config = made(rate=0.25, sizes=[3, 4], names={"a": 1}, inner={"depth": 2})
     values = plain(config)
     assert values["sizes"] == [3, 4] and values["inner"] == {"depth": 2}
-    assert build(Outer, values) == config
+    assert from_mapping(Outer, values) == config

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.base.config import build
+from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
@@ -26,7 +26,7 @@ def make(folder: Path) -> Callable[..., Store]:
     """`make(lines, **section)`: a store of the folder; `lines` collects what is said."""
 
     def run(lines: list[str] | None = None, **section: Any) -> Store:
-        config = build(PrepareConfig, {"input": str(folder), "overwrite": True, **section}, "prepare")
+        config = from_mapping(PrepareConfig, {"input": str(folder), "overwrite": True, **section}, "prepare")
         return Store.open(prepare(config, folder.parent / "store", say=[].append if lines is None else lines.append))
 
     return run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.base.config import build, plain
+from dualgnn_dist.base.config import from_mapping, plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions
@@ -15,9 +15,9 @@ from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions
 def test_a_section_becomes_a_config_and_back() -> None:
     section: dict[str, Any] = {"format": "synthetic", "split": "random", "options": {"num_users": 50, "zipf": 1}}
     section["options"]["num_interactions"] = 900
-    config = build(PrepareConfig, section, "prepare")
+    config = from_mapping(PrepareConfig, section, "prepare")
     assert config.format_options() == SyntheticOptions(num_users=50, num_interactions=900, zipf=1.0)
-    assert build(PrepareConfig, plain(config), "prepare") == config
+    assert from_mapping(PrepareConfig, plain(config), "prepare") == config
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_a_section_becomes_a_config_and_back() -> None:
 )
 def test_refusals(section: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        build(PrepareConfig, section, "prepare")
+        from_mapping(PrepareConfig, section, "prepare")
