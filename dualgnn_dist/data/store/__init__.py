@@ -1,8 +1,9 @@
 """The Arrow store: an immutable folder of memory-mapped shards, opened in milliseconds whatever its size.
 
-schema   what the manifest says
-writer   shards into a hidden folder, the manifest last, one rename
-columns  columns over shards: numbers and features
-staging  a store behind a URL: copied to a node once, checked, and uploaded
-reader   `Store`: graphs, interactions, held-out items, features and ids of a folder
+schema     what the manifest says
+writer     shards into a hidden folder, the manifest last, one rename
+columns    columns over shards: numbers and features
+staging    a store behind a URL: copied to a node once, checked, and uploaded
+id_lookup  a raw id's row, or the nearest id
+reader     `Store`: graphs, interactions, held-out items, features and ids of a folder
 """

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.data.store import id_lookup
 from dualgnn_dist.data.store.columns import (
     DenseColumn,
     FeatureColumn,
@@ -144,9 +145,20 @@ class Store:
 
     def ids(self, kind: Literal["users", "items"], rows: np.ndarray | None = None) -> pa.Array:
         """Raw ids (int64 or string) of the given row indices, or of every row."""
-        column = self._once(f"ids/{kind}", lambda table: pa.chunked_array([b["id"] for b in self._batches(table)]))
+        column = self._ids(kind)
         taken = column if rows is None else column.take(pa.array(rows))
         return taken.combine_chunks()
+
+    def find_id(self, kind: Literal["users", "items"], text: str) -> int | None:
+        """The row of the user or item whose raw id is this text; None where there is none."""
+        return id_lookup.find(self._ids(kind), text)
+
+    def nearest_id(self, kind: Literal["users", "items"], text: str) -> str | None:
+        """The raw id nearest to one that is not there, see `id_lookup.nearest`; None where there are no ids."""
+        return id_lookup.nearest(self._ids(kind), text)
+
+    def _ids(self, kind: str) -> pa.ChunkedArray:
+        return self._once(f"ids/{kind}", lambda table: pa.chunked_array([b["id"] for b in self._batches(table)]))
 
     def _csr(self, table: str) -> ShardedCSR:
         return self._once(table, self._open_csr)

@@ -23,13 +23,13 @@ def communities_of(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:
     different = len(np.unique(directions @ rng.standard_normal(directions.shape[1])))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "One of the clusters is empty")  # it gets the last number, and no user
-        centres, found = kmeans2(
+        centres, nearest = kmeans2(
             directions.astype(np.float64), min(count, different), iter=_ITERATIONS, minit="++", rng=rng
         )
-    sizes = np.bincount(found, minlength=len(centres))
+    sizes = np.bincount(nearest, minlength=len(centres))
     rank = np.empty(len(sizes), dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return rank[found]
+    return rank[nearest]
 
 
 def share_between(values: np.ndarray, communities: np.ndarray) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,7 +17,6 @@ from dualgnn_dist.results.explain.communities import communities_of, share_betwe
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 
 _PREFIX = "weight_"
-_LOOKED_AT = 500  # ids to both sides of an unknown one, among which the nearest is sought
 
 
 @dataclass(frozen=True)
@@ -93,32 +90,30 @@ def by_community(run: FinishedRun, learned: Learned, model: Recommender, count: 
     return CommunityWeights(weights, communities, between)
 
 
-def weights_table(found: CommunityWeights) -> TextTable:
+def weights_table(weights: CommunityWeights) -> TextTable:
     """A row a community and one for all users."""
-    names = list(found.weights)
-    every = np.stack([found.weights[name] for name in names])
+    names, communities = list(weights.weights), weights.communities
+    every = np.stack([weights.weights[name] for name in names])
     heaviest = every.argmax(0)
 
-    def cells(label: str, chosen: np.ndarray) -> tuple[str, ...]:
-        shares = [float((heaviest[chosen] == place).mean()) for place in range(len(names))]
-        spread = [
-            f"{every[place, chosen].mean():.3f} ± {every[place, chosen].std():.3f}" for place in range(len(names))
-        ]
+    def cells(label: str, users: np.ndarray) -> tuple[str, ...]:
+        shares = [float((heaviest[users] == place).mean()) for place in range(len(names))]
+        spread = [f"{every[place, users].mean():.3f} ± {every[place, users].std():.3f}" for place in range(len(names))]
         return (
             label,
-            f"{int(chosen.sum()):,}",
+            f"{int(users.sum()):,}",
             *(f"{text} ({share:.0%})" for text, share in zip(spread, shares, strict=True)),
         )
 
-    rows = [cells(str(number + 1), found.communities == number) for number in range(found.communities.max() + 1)]
-    rows.append(cells("all", np.ones(len(found.communities), dtype=bool)))
+    rows = [cells(str(number + 1), communities == number) for number in range(communities.max() + 1)]
+    rows.append(cells("all", np.ones(len(communities), dtype=bool)))
     title = "weights: mean ± sd over users (share of users for whom the modality weighs most)"
     return TextTable(("community", "users", *names), {title: rows})
 
 
-def notes(found: CommunityWeights) -> list[str]:
+def notes(weights: CommunityWeights) -> list[str]:
     """What a reader must know of the numbers."""
-    between = ", ".join(f"{name} {share:.1%}" for name, share in found.between.items())
+    between = ", ".join(f"{name} {share:.1%}" for name, share in weights.between.items())
     return [
         f"Of the variance of the weights between users, so much lies between communities: {between}.",
         "Weights start as a softmax, positive and with sum 1; training is free to leave that.",
@@ -140,28 +135,18 @@ def find_user(store: Store, raw_id: str) -> int:
     Raises:
         UserError: there is none; it names the nearest.
     """
-    names = [str(name) for name in store.ids("users").to_pylist()]
-    if raw_id in names:
-        return names.index(raw_id)
-    raise UserError(f"{store.path} has no user {raw_id!r}; did you mean {_nearest_id(raw_id, names)!r}?")
+    row = store.find_id("users", raw_id)
+    if row is None:
+        raise UserError(f"{store.path} has no user {raw_id!r}; did you mean {store.nearest_id('users', raw_id)!r}?")
+    return row
 
 
 def co_users_of(store: Store, model: Recommender, row: int) -> CoUsersOfOne | None:
     """The co-users of one user with the exact weights of the model; None for a model that reads none."""
     if model.co_users is None:
         return None
-    found = exact_co_users(store.user_cooccurrence, np.array([row], dtype=np.int32), model.co_users)
+    co_users = exact_co_users(store.user_cooccurrence, np.array([row], dtype=np.int32), model.co_users)
     count_of = dict(zip(store.user_cooccurrence.row(row), store.user_cooccurrence.row_counts(row), strict=True))
-    shared = np.array([count_of[neighbor] for neighbor in found.neighbors], dtype=np.int32)
-    ids = [str(name) for name in store.ids("users", found.neighbors).to_pylist()]
-    return CoUsersOfOne(ids, shared, found.weights)
-
-
-def _nearest_id(raw_id: str, names: list[str]) -> str:
-    """By value where ids are numbers, else by spelling among those that stand near it in the alphabet."""
-    if raw_id.lstrip("-").isdecimal() and all(name.lstrip("-").isdecimal() for name in names):
-        return min(names, key=lambda name: abs(int(name) - int(raw_id)))
-    names = sorted(names)
-    place = bisect.bisect(names, raw_id)
-    around = names[max(0, place - _LOOKED_AT) : place + _LOOKED_AT]
-    return difflib.get_close_matches(raw_id, around, n=1, cutoff=0.0)[0]
+    shared = np.array([count_of[neighbor] for neighbor in co_users.neighbors], dtype=np.int32)
+    ids = [str(name) for name in store.ids("users", co_users.neighbors).to_pylist()]
+    return CoUsersOfOne(ids, shared, co_users.weights)
