@@ -19,7 +19,7 @@ import torch
 
 from dualgnn_dist.evaluation import metrics
 from dualgnn_dist.evaluation.evaluate import seen_items
-from dualgnn_dist.results.finished_run import Learned, read_learned, read_run
+from dualgnn_dist.results.finished_run import FinishedRun, Learned
 
 K = 20
 BLOCK = 1024
@@ -39,9 +39,9 @@ def ranked(found: Learned, excluded: tuple[np.ndarray, np.ndarray], score: float
 
 def measure(run: Path) -> list[dict[str, Any]]:
     """Rows of the table for one run."""
-    finished = read_run(run)
+    finished = FinishedRun.read(run)
     store = finished.open_store()
-    found = read_learned(finished, store)
+    found = finished.learned(store)
     everyone = np.arange(store.manifest.num_users, dtype=np.int32)
     seen = {split: seen_items(store, everyone, split) for split in ("valid", "test")}
     held = {split: store.held_out(split, everyone) for split in ("valid", "test")}

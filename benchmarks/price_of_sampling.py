@@ -19,8 +19,9 @@ from typing import Any
 import common
 import numpy as np
 
-from dualgnn_dist.results.compare import comparison, paired_tests
-from dualgnn_dist.results.finished_run import read_learned, read_run
+from dualgnn_dist.results.compare import paired_tests
+from dualgnn_dist.results.finished_run import FinishedRun
+from dualgnn_dist.results.per_user import per_user
 
 ARMS = {
     "full": ["sampler.fanouts=all", "optimizer.rows=catch_up"],
@@ -30,11 +31,11 @@ ARMS = {
 METRICS = ("recall@20", "ndcg@20")
 
 
-def per_user(run: dict[str, Any]) -> dict[str, np.ndarray]:
+def metrics_of_users(run: dict[str, Any]) -> dict[str, np.ndarray]:
     """Test metrics of every user with a held-out item, from the run's exported representations."""
-    finished = read_run(Path(run["folder"]))
+    finished = FinishedRun.read(run["folder"])
     store = finished.open_store()
-    return comparison.per_user(finished, read_learned(finished, store), store, METRICS, "test", "all")
+    return per_user(finished, finished.learned(store), store, METRICS, "test", "all")
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def main() -> None:
             found[arm].append(common.run(options.config, settings))
     rows = [summarise(arm, runs) for arm, runs in found.items()]
     common.show(f"{data}, LightGCN: test metrics of the best validation epoch", rows)
-    by_user = {arm: [per_user(run) for run in runs] for arm, runs in found.items()}
+    by_user = {arm: [metrics_of_users(run) for run in runs] for arm, runs in found.items()}
     pairs = [compare(by_user, "full", arm, metric) for arm in options.arms if arm != "full" for metric in METRICS]
     common.show("against full, paired over users (means over seeds)", pairs)
     common.file(f"price_of_sampling_{data}", {"arms": rows, "paired": pairs, "overrides": overrides})

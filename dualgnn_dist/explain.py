@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from dualgnn_dist.base import command_line
-from dualgnn_dist.base.command_line import run_program
-from dualgnn_dist.results.explain.screen import explain_all, explain_user
-from dualgnn_dist.results.finished_run import read_run
-from dualgnn_dist.training.run_at_url import fetch
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    made = command_line.parser(
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    verb = command_line.parser(
         "explain",
         "Show what a run learned: modality weights by community, or one user's co-users.",
         "python -m dualgnn_dist.explain --run runs/quickstart --user 17",
     )
-    made.add_argument("--run", metavar="DIR", required=True, help="the folder of a finished run")
-    made.add_argument("--user", metavar="ID", help="one user, by its id in the raw data")
-    made.add_argument("--communities", metavar="N", type=int, default=8, help="at most so many (default: 8)")
-    made.add_argument("--output", metavar="FOLDER", help="of figure and table (default: explanation, in the run)")
-    options = made.parse_args(arguments)
-    run, console = read_run(fetch(options.run)), Console()
+    verb.add_argument("--run", metavar="RUN", required=True, help="the folder or URL of a finished run")
+    verb.add_argument("--user", metavar="ID", help="one user, by its id in the raw data")
+    verb.add_argument("--communities", metavar="N", type=int, default=8, help="at most so many (default: 8)")
+    verb.add_argument(
+        "--output", metavar="FOLDER", help="of figure and table (default: explanation, in the run; here for a URL)"
+    )
+    return verb
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    options = parser().parse_args(arguments)
+    from rich.console import Console
+
+    from dualgnn_dist.results.explain.screen import explain_all, explain_user
+    from dualgnn_dist.results.finished_run import FinishedRun, output_of
+
+    run, console = FinishedRun.read(options.run), Console()
     if options.user is not None:
         explain_user(run, options.user, console)
     else:
-        folder = Path(options.output or run.folder / "explanation").absolute()
+        folder = Path(options.output or output_of(options.run, run.folder, "explanation")).absolute()
         explain_all(run, options.communities, folder, console)
 
 
 if __name__ == "__main__":
-    run_program(main)
+    command_line.run_program(main)

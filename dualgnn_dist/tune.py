@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from dualgnn_dist.training.sweep.space import load_sweep
 
     sweep = load_sweep(options.config, options.overrides)
-    show(sweep, tune(sweep, options.resume))
+    show(tune(sweep, options.resume))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Finished runs read back.
 
-finished_run    a run's folder, checked
-run_files       what a run's folder holds while it trains
+finished_run    a run's folder or URL: config, metrics, vectors
+run_record      the same while it trains, with its history
+per_user        every user's own metrics, from the vectors
 finished_sweep  a sweep's folder
-metrics_table   metrics on the screen
-sweep_table     a sweep on the screen
+metrics_table   a run's metrics on the screen
+sweep_table     a sweep's trials and winner on the screen
 figures         pictures as PNG files
+writing         what is said where nothing can be written
 compare         runs side by side, tested over users
 explain         what a run learned of its users
 report          a run or a sweep as one HTML page

@@ -1,4 +1,4 @@
-"""A finished run's folder read back: config, metrics and vectors, each checked before anything is made of it."""
+"""A finished run read back, from its folder or its URL: config, metrics and vectors, each checked before it is used."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 
 from dualgnn_dist.base.config import convert
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.load import load
+from dualgnn_dist.training.run_at_url import fetch
 from dualgnn_dist.training.run_folder import CONFIG, METRICS, REPRESENTATIONS
 
 Metrics = Mapping[str, float]
@@ -26,9 +28,14 @@ class FinishedRun:
     """What a run's folder says of it.
 
     Args:
+        folder: on this node; of a run at a URL, its copy in the cache.
         fingerprint: of the store that it was trained on.
-        num_workers: those that wrote the representations, a file each.
+        num_workers: those that wrote the representations, a file each; 1 for a run in one process.
         metrics: split -> candidates -> metric -> value; the first candidates are those that the run is judged by.
+        best_epoch, epochs: the one whose state was ranked; how many were trained.
+        seconds: by stage; `waiting` is a part of `training`, `total` of the last start of the run alone.
+        peak_memory_bytes: one a worker.
+        versions: of the programs that ran, by name.
     """
 
     folder: Path
@@ -36,9 +43,51 @@ class FinishedRun:
     fingerprint: str
     num_workers: int
     metrics: Mapping[str, Mapping[str, Metrics]]
+    best_epoch: int
+    epochs: int
+    seconds: Mapping[str, float]
+    peak_memory_bytes: tuple[int, ...]
+    versions: Mapping[str, str]
+
+    @classmethod
+    def read(cls, place: str | Path) -> FinishedRun:
+        """Reads what a run's folder or URL says of it, but for the vectors; what lies at a URL is fetched first.
+
+        Raises:
+            UserError: no folder of a run, an unfinished run, or a damaged file.
+        """
+        folder, config = locate(place)
+        if not (folder / METRICS).is_file():
+            raise UserError(f"{folder} is no finished run: it has no {METRICS}; finish it with `train --resume`")
+        return cls.of(folder, config)
+
+    @classmethod
+    def of(cls, folder: Path, config: RunConfig) -> FinishedRun:
+        """The same for a folder that `locate` gave, in which there are metrics."""
+        path = folder / METRICS
+        try:
+            values = json.loads(path.read_text())
+            test = values.get("test_by_candidates") or {"all": values["test"]}
+            metrics = {"test": test, "valid": {next(iter(test)): values["validation"]}}
+            return cls(
+                folder,
+                config,
+                convert(str, values["store"]["fingerprint"], "store.fingerprint"),
+                convert(int, values["num_workers"], "num_workers"),
+                convert(dict[str, dict[str, dict[str, float]]], metrics, ""),
+                convert(int, values["best_epoch"], "best_epoch"),
+                convert(int, values["epochs"], "epochs"),
+                convert(dict[str, float], values["seconds"], "seconds"),
+                convert(tuple[int, ...], values["peak_memory_bytes"], "peak_memory_bytes"),
+                convert(dict[str, str], values["versions"], "versions"),
+            )
+        except KeyError as error:
+            raise _damaged(path, f"it has no {error}") from error
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise _damaged(path, str(error)) from error
 
     def open_store(self) -> Store:
-        """The store of the run.
+        """The store of the run; what lies behind a URL is copied to this node first.
 
         Raises:
             UserError: it is not there, or was made again with other content since.
@@ -51,6 +100,36 @@ class FinishedRun:
                 "the store as it was"
             )
         return store
+
+    def learned(self, store: Store) -> Learned:
+        """The vectors of all users and items of the run's `store`, read into memory.
+
+        Raises:
+            UserError: a file is missing or damaged, or the files do not hold every user and item once.
+        """
+        folder, sizes = self.folder / REPRESENTATIONS, store.manifest
+        if not folder.is_dir():
+            raise UserError(
+                f"{self.folder} has no folder {REPRESENTATIONS}; finish the run again with `train --resume`"
+            )
+        # A run that was finished twice, on other numbers of workers, has the files of both.
+        names = [representations.users_file(rank, self.num_workers) for rank in range(self.num_workers)]
+        parts = [_read_vectors(folder / name) for name in names]
+        items = _read_vectors(folder / representations.ITEMS_FILE)
+        rows = np.concatenate([part.rows for part in parts])
+        whole = np.array_equal(np.sort(rows), np.arange(sizes.num_users)) and len(items.rows) == sizes.num_items
+        same_width = len({part.vectors.shape[1] for part in [*parts, items]}) == 1
+        same_columns = len({tuple(part.columns) for part in parts}) == 1
+        if not (whole and same_width and same_columns):
+            raise _damaged(folder, "its files do not belong together")
+        order = np.argsort(rows)
+        users = np.concatenate([part.vectors for part in parts])[order]
+        columns = {name: np.concatenate([part.columns[name] for part in parts])[order] for name in parts[0].columns}
+        if not all(np.isfinite(values).all() for values in (users, items.vectors, *columns.values())):
+            raise UserError(
+                f"{folder} holds numbers that are not finite: the run diverged; train it again, more slowly"
+            )
+        return Learned(users, np.array(items.vectors), columns)
 
 
 @dataclass(frozen=True)
@@ -68,66 +147,28 @@ class Learned:
     columns: dict[str, np.ndarray]
 
 
-def read_run(folder: Path) -> FinishedRun:
-    """Reads what a folder says of its run, but for the vectors.
+def locate(place: str | Path) -> tuple[Path, RunConfig]:
+    """The folder of a run, finished or not, and its config; a run at a URL is fetched into this node's cache.
 
     Raises:
-        UserError: no folder of a run, an unfinished run, or a damaged file.
+        UserError: there is no run, or its config is damaged.
     """
+    folder = fetch(str(place))
     if not (folder / CONFIG).is_file():
-        found = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
-        raise UserError(f"{folder} is not the folder of a run: {found}; give the folders that `train` named")
-    path = folder / METRICS
-    if not path.is_file():
-        raise UserError(f"{folder} is no finished run: it has no {METRICS}; finish it with `train --resume`")
-    config = load(folder / CONFIG)
-    try:
-        values = json.loads(path.read_text())
-        by_candidates = values.get("test_by_candidates") or {"all": values["test"]}
-        first = next(iter(by_candidates))
-        metrics = {"test": by_candidates, "valid": {first: values["validation"]}}
-        fingerprint, num_workers = values["store"]["fingerprint"], values["num_workers"]
-        return FinishedRun(
-            folder,
-            config,
-            convert(str, fingerprint, "store.fingerprint"),
-            convert(int, num_workers, "num_workers"),
-            convert(dict[str, dict[str, dict[str, float]]], metrics, ""),
-        )
-    except KeyError as error:
-        raise _damaged(path, f"it has no {error}") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise _damaged(path, str(error)) from error
+        reason = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
+        raise UserError(f"{folder} is not the folder of a run: {reason}; give the folder or the URL that `train` named")
+    return folder, load(folder / CONFIG)
 
 
-def read_learned(run: FinishedRun, store: Store) -> Learned:
-    """Reads the vectors of all users and items.
+def output_of(place: str, folder: Path, name: str) -> Path:
+    """Where a verb writes what it makes of a run if nobody says where: into the run's folder.
 
-    Raises:
-        UserError: a file is missing or damaged, or the files do not hold every user and item once.
+    Of a run at a URL that is a copy, which the next verb fetches anew: the working directory then.
     """
-    folder, sizes = run.folder / REPRESENTATIONS, store.manifest
-    if not folder.is_dir():
-        raise UserError(f"{run.folder} has no folder {REPRESENTATIONS}; finish the run again with `train --resume`")
-    # A run that was finished twice, on other numbers of workers, has the files of both.
-    names = [representations.users_file(rank, run.num_workers) for rank in range(run.num_workers)]
-    parts = [_read_file(folder / name) for name in names]
-    items = _read_file(folder / representations.ITEMS_FILE)
-    rows = np.concatenate([part.rows for part in parts])
-    whole = np.array_equal(np.sort(rows), np.arange(sizes.num_users)) and len(items.rows) == sizes.num_items
-    same_width = len({part.vectors.shape[1] for part in [*parts, items]}) == 1
-    same_columns = len({tuple(part.columns) for part in parts}) == 1
-    if not (whole and same_width and same_columns):
-        raise _damaged(folder, "its files do not belong together")
-    order = np.argsort(rows)
-    users = np.concatenate([part.vectors for part in parts])[order]
-    columns = {name: np.concatenate([part.columns[name] for part in parts])[order] for name in parts[0].columns}
-    if not all(np.isfinite(values).all() for values in (users, items.vectors, *columns.values())):
-        raise UserError(f"{folder} holds numbers that are not finite: the run diverged; train it again, more slowly")
-    return Learned(users, np.array(items.vectors), columns)
+    return Path.cwd() / f"{folder.name}_{name}" if is_url(place) else folder / name
 
 
-def _read_file(path: Path) -> representations.Exported:
+def _read_vectors(path: Path) -> representations.Exported:
     try:
         return representations.read(path)
     except FileNotFoundError:

@@ -11,9 +11,10 @@ from typing import Any
 
 from dualgnn_dist.base.config import convert
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.training.config import TrainConfig
 from dualgnn_dist.training.load import read_yaml
-from dualgnn_dist.training.sweep.folder import BEST, SWEEP, TRIALS, WINNER, Trial
+from dualgnn_dist.training.sweep.folder import BEST, SWEEP, TRIALS, WINNER, SweepFolder, Trial
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PICTURES = {"importance.png": "importance of the parameters", "parallel.png": "parallel coordinates of the trials"}
@@ -36,8 +37,8 @@ class Winner:
 
 
 @dataclass(frozen=True)
-class SweepFiles:
-    """A sweep's folder.
+class SweepRecord:
+    """What a sweep's folder says of it.
 
     Args:
         text: of `sweep.yaml`.
@@ -63,34 +64,37 @@ class SweepFiles:
     pictures: Mapping[str, bytes]
     written: datetime
 
+    @classmethod
+    def read(cls, place: str | Path) -> SweepRecord:
+        """Reads a sweep's folder; all but `sweep.yaml` may be missing.
 
-def read_sweep(folder: Path) -> SweepFiles:
-    """Reads a sweep's folder; all but `sweep.yaml` may be missing.
-
-    Raises:
-        UserError: it is none, or one of its files is damaged.
-    """
-    if not (folder / SWEEP).is_file():
-        found = f"it has no {SWEEP}" if folder.is_dir() else "there is no such folder"
-        raise UserError(f"{folder} is not the folder of a sweep: {found}; give a folder that `tune` named")
-    values = read_yaml(folder / SWEEP)
-    train, sweep, search = (_section(values, name, folder) for name in ("train", "sweep", "search"))
-    trials, num_damaged = _read_trials(folder / TRIALS)
-    keys = dict.fromkeys([*map(str, search), *(key for trial in trials for key in trial.params)])
-    present = [path for name in (SWEEP, TRIALS, BEST, WINNER) if (path := folder / name).is_file()]
-    return SweepFiles(
-        folder=folder,
-        text=(folder / SWEEP).read_text(),
-        metric=str(train.get("metric", TrainConfig.metric)),
-        planned=sweep["trials"] if isinstance(sweep.get("trials"), int) else None,
-        keys=tuple(keys),
-        trials=tuple(trials),
-        num_damaged=num_damaged,
-        best_config=_text(folder / BEST) if (folder / BEST).is_file() else None,
-        winner=_read_winner(folder / WINNER) if (folder / WINNER).is_file() else None,
-        pictures={shown: png for name, shown in _PICTURES.items() if (png := _picture(folder / name))},
-        written=datetime.fromtimestamp(max(path.stat().st_mtime for path in present)),
-    )
+        Raises:
+            UserError: it is none, or one of its files is damaged.
+        """
+        if is_url(str(place)):
+            raise UserError(f"{place} is a URL, and a sweep lies in a folder: give the folder that `tune` named")
+        folder = Path(place).absolute()
+        if not (folder / SWEEP).is_file():
+            reason = f"it has no {SWEEP}" if folder.is_dir() else "there is no such folder"
+            raise UserError(f"{folder} is not the folder of a sweep: {reason}; give a folder that `tune` named")
+        values = read_yaml(folder / SWEEP)
+        train, sweep, search = (_section(values, name, folder) for name in ("train", "sweep", "search"))
+        trials, num_damaged = _read_trials(folder)
+        keys = dict.fromkeys([*map(str, search), *(key for trial in trials for key in trial.params)])
+        present = [path for name in (SWEEP, TRIALS, BEST, WINNER) if (path := folder / name).is_file()]
+        return cls(
+            folder=folder,
+            text=(folder / SWEEP).read_text(),
+            metric=str(train.get("metric", TrainConfig.metric)),
+            planned=sweep["trials"] if isinstance(sweep.get("trials"), int) else None,
+            keys=tuple(keys),
+            trials=tuple(trials),
+            num_damaged=num_damaged,
+            best_config=_text(folder / BEST) if (folder / BEST).is_file() else None,
+            winner=_read_winner(folder / WINNER) if (folder / WINNER).is_file() else None,
+            pictures={shown: png for name, shown in _PICTURES.items() if (png := _picture(folder / name))},
+            written=datetime.fromtimestamp(max(path.stat().st_mtime for path in present)),
+        )
 
 
 def _section(values: Mapping[str, Any], name: str, folder: Path) -> Mapping[str, Any]:
@@ -100,21 +104,15 @@ def _section(values: Mapping[str, Any], name: str, folder: Path) -> Mapping[str,
     return section
 
 
-def _read_trials(path: Path) -> tuple[list[Trial], int]:
+def _read_trials(folder: Path) -> tuple[list[Trial], int]:
     """The trials by number, and how many lines hold none. One that was tried again counts as it went last."""
-    trials: dict[int, Trial] = {}
-    lines = [line for line in _text(path).splitlines() if line.strip()] if path.is_file() else []
-    num_damaged = 0
-    for line in lines:
-        try:
-            trial = convert(Trial, json.loads(line), "trial")
-        except (ValueError, RecursionError):  # a kill cuts a line off, and another may go on where it ended
-            num_damaged += 1
-            continue
-        trials[trial.number] = trial
-    if lines and not trials:
-        raise UserError(f"{path} is damaged: none of its {len(lines)} lines holds a trial; run the sweep again")
-    return [trials[number] for number in sorted(trials)], num_damaged
+    trials, num_damaged = SweepFolder(folder).read_trials()
+    if num_damaged and not trials:
+        raise UserError(
+            f"{folder / TRIALS} is damaged: none of its {num_damaged} lines holds a trial; run the sweep again"
+        )
+    by_number = {trial.number: trial for trial in trials}
+    return [by_number[number] for number in sorted(by_number)], num_damaged
 
 
 def _read_winner(path: Path) -> Winner:

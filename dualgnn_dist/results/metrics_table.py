@@ -1,14 +1,21 @@
-"""A run's metrics on the screen."""
+"""A run's metrics as a table: a row a list length K, a column a metric."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 
-def show(run: str, metrics: dict[str, Any], split: str = "test") -> None:
+def names_and_ks(keys: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Columns and rows for keys such as `recall@20`: names and Ks as they come; `num_users` is neither."""
+    parts = [key.partition("@") for key in keys if "@" in key]
+    return list(dict.fromkeys(name for name, _, _ in parts)), list(dict.fromkeys(k for _, _, k in parts))
+
+
+def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
     """Prints the metrics of a split as tables: a row a K, a table for each kind of candidates."""
     console = Console()
     for candidates, values in metrics["test_by_candidates"].items():
@@ -22,12 +29,11 @@ def show(run: str, metrics: dict[str, Any], split: str = "test") -> None:
     console.print(f"run folder: {run}", soft_wrap=True, highlight=False)
 
 
-def _table(title: str, test: dict[str, float]) -> Table:
-    names = list(dict.fromkeys(name.partition("@")[0] for name in test if "@" in name))
-    ks = list(dict.fromkeys(name.partition("@")[2] for name in test if "@" in name))
+def _table(title: str, values: Mapping[str, float]) -> Table:
+    names, ks = names_and_ks(values)
     table = Table(title=title)
     for heading in ["K", *names]:
         table.add_column(heading, justify="right")
     for k in ks:
-        table.add_row(k, *(f"{test[f'{name}@{k}']:.4f}" for name in names))
+        table.add_row(k, *(f"{values[f'{name}@{k}']:.4f}" for name in names))
     return table

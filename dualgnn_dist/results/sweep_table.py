@@ -1,47 +1,51 @@
-"""A sweep on the screen: its best trials, and what the winner came to."""
+"""A sweep's best trials and its winner on the screen."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from dualgnn_dist.base.screen import TextTable
-from dualgnn_dist.training.sweep.folder import BEST, WINNER, SweepFolder
-from dualgnn_dist.training.sweep.space import Sweep
+from dualgnn_dist.results.finished_sweep import SweepRecord
+from dualgnn_dist.training.sweep.folder import BEST, Trial
 
 _SHOWN = 10  # trials of the table
 
 
-def show(sweep: Sweep, path: Path) -> None:
-    """Prints the best trials and what the best one came to."""
-    folder, metric, console = SweepFolder(path), sweep.base.train.metric, Console()
-    trials = sorted(folder.trials(), key=lambda trial: -1.0 if trial.value is None else trial.value, reverse=True)
-    rows = [
-        (
-            str(trial.number),
-            "" if trial.value is None else f"{trial.value:.4f}",
-            str(trial.epochs),
-            f"{trial.seconds:,.0f}",
-            trial.state if trial.error is None else f"failed: {trial.error[:60]}",
-            "  ".join(f"{key.rpartition('.')[2]} {_short(trial.params[key])}" for key in sweep.space),
-        )
-        for trial in trials[:_SHOWN]
-    ]
+def show(folder: Path) -> None:
+    """Prints the best trials of a sweep's folder, and what the best one came to on the test items."""
+    sweep, console = SweepRecord.read(folder), Console()
+    trials = sorted(sweep.trials, key=lambda trial: -1.0 if trial.value is None else trial.value, reverse=True)
     shortened = "" if len(trials) <= _SHOWN else f", the best {_SHOWN}"
-    headings = ("trial", metric, "epochs", "s", "ended", "settings")
-    TextTable(headings, {f"{len(trials)} trials by validation {metric}{shortened}": rows}).show(console)
-    winner = json.loads((path / WINNER).read_text())
-    k = metric.rpartition("@")[2]
-    shown = "  ".join(
-        f"{name} {winner['test'][name]:.4f}" for name in dict.fromkeys([metric, f"recall@{k}", f"ndcg@{k}"])
-    )
-    console.print(f"test metrics of trial {winner['number']}, measured once: {shown}", highlight=False)
+    title = f"{len(trials)} trials by validation {sweep.metric}{shortened}"
+    headings = ("trial", sweep.metric, "epochs", "s", "ended", "settings")
+    TextTable(headings, {title: [_cells(trial) for trial in trials[:_SHOWN]]}).show(console)
+    if sweep.winner is not None:
+        test, k = sweep.winner.test, sweep.metric.rpartition("@")[2]
+        metrics = "  ".join(f"{name} {test[name]:.4f}" for name in _judged_by(sweep.metric, k, test))
+        console.print(f"test metrics of trial {sweep.winner.number}, measured once: {metrics}", highlight=False)
     console.print(
-        f"as a run of its own: python -m dualgnn_dist.train --config {path / BEST}", soft_wrap=True, highlight=False
+        f"as a run of its own: python -m dualgnn_dist.train --config {folder / BEST}", soft_wrap=True, highlight=False
     )
+
+
+def _cells(trial: Trial) -> tuple[str, ...]:
+    return (
+        str(trial.number),
+        "" if trial.value is None else f"{trial.value:.4f}",
+        str(trial.epochs),
+        f"{trial.seconds:,.0f}",
+        trial.state if trial.error is None else f"failed: {trial.error[:60]}",
+        "  ".join(f"{key.rpartition('.')[2]} {_short(value)}" for key, value in trial.params.items()),
+    )
+
+
+def _judged_by(metric: str, k: str, test: Mapping[str, float]) -> list[str]:
+    """The metric of the sweep, and recall and NDCG at its K."""
+    return [name for name in dict.fromkeys([metric, f"recall@{k}", f"ndcg@{k}"]) if name in test]
 
 
 def _short(value: Any) -> str:

@@ -7,25 +7,19 @@ and of users like these: how much another seed would change a row is in its stan
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from dualgnn_dist.base.errors import UserError, nearest
-from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.evaluation.evaluate import Candidates, Split, user_metrics
-from dualgnn_dist.evaluation.representations import Representations
+from dualgnn_dist.evaluation.evaluate import Candidates, Split
 from dualgnn_dist.results.compare.paired_tests import Measured, measure
-from dualgnn_dist.results.finished_run import FinishedRun, Learned, read_learned
+from dualgnn_dist.results.finished_run import FinishedRun
+from dualgnn_dist.results.per_user import per_user
 from dualgnn_dist.training.config import NUMBERS, decided
-
-# Recomputed means may differ from those in metrics.json by the rounding of another device, not by another model's.
-_TOLERANCE = 5e-4
 
 
 @dataclass(frozen=True)
@@ -50,13 +44,13 @@ class Comparison:
 
     Args:
         baseline: the label of the row that the others are tested against.
-        chosen: whether the baseline was chosen for its result.
+        baseline_is_best: whether it was taken for its result, because none was named.
     """
 
     rows: tuple[Row, ...]
     metrics: tuple[str, ...]
     baseline: str
-    chosen: bool
+    baseline_is_best: bool
     split: Split
     candidates: Candidates
     convention: str
@@ -81,14 +75,11 @@ def compare(
     Raises:
         UserError: the runs cannot be compared, or were not measured as asked.
     """
-    chosen = _check_comparable(runs, split, candidates, metrics)
+    ranked = _check_comparable(runs, split, candidates, metrics)
     groups = groups_of(runs)
     named = None if baseline is None else _find_baseline(groups, baseline)
     store = runs[0].open_store()
-    by_seed = {
-        group.label: [per_user(run, read_learned(run, store), store, metrics, split, chosen) for run in group.runs]
-        for group in groups
-    }
+    by_seed = {group.label: [_values(run, store, metrics, split, ranked) for run in group.runs] for group in groups}
     best = max(by_seed, key=lambda label: np.mean([seed[metrics[0]].mean() for seed in by_seed[label]]))
     measured = {}
     for metric in metrics:
@@ -99,9 +90,9 @@ def compare(
         rows=tuple(sorted(rows, key=lambda row: -row.metrics[metrics[0]].mean)),
         metrics=tuple(metrics),
         baseline=named or best,
-        chosen=named is None,
+        baseline_is_best=named is None,
         split=split,
-        candidates=chosen,
+        candidates=ranked,
         convention=runs[0].config.evaluation.ndcg_convention,
         num_users=len(by_seed[best][0][metrics[0]]),
         store=store,
@@ -114,11 +105,11 @@ def groups_of(runs: Sequence[FinishedRun]) -> list[Group]:
     Raises:
         UserError: a group has the same seed twice.
     """
-    found: dict[str, list[FinishedRun]] = {}
+    by_settings: dict[str, list[FinishedRun]] = {}
     for run in runs:
-        found.setdefault(json.dumps(settings_of(run), sort_keys=True), []).append(run)
+        by_settings.setdefault(json.dumps(settings_of(run), sort_keys=True), []).append(run)
     groups = []
-    for members in found.values():
+    for members in by_settings.values():
         by_seed: dict[int, FinishedRun] = {}
         for run in members:
             other = by_seed.setdefault(run.config.run.seed, run)
@@ -128,7 +119,8 @@ def groups_of(runs: Sequence[FinishedRun]) -> list[Group]:
                     f"seed {run.config.run.seed}; leave one out, or train another seed with run.seed=..."
                 )
         name = members[0].config.model.name
-        label = _label(members[0], [others[0] for others in found.values() if others[0].config.model.name == name])
+        firsts = [others[0] for others in by_settings.values()]
+        label = _label(members[0], [run for run in firsts if run.config.model.name == name])
         groups.append(Group(label, tuple(by_seed[seed] for seed in sorted(by_seed))))
     return groups
 
@@ -138,31 +130,14 @@ def settings_of(run: FinishedRun) -> dict[str, Any]:
     return {key: value for key, value in decided(run.config, *NUMBERS, "length").items() if key != "run.seed"}
 
 
-def per_user(
-    run: FinishedRun, learned: Learned, store: Store, metrics: Sequence[str], split: Split, candidates: Candidates
+def _values(
+    run: FinishedRun, store: Store, metrics: Sequence[str], split: Split, candidates: Candidates
 ) -> dict[str, np.ndarray]:
-    """Each metric of every user with a held-out candidate, float64 [n], in the order of the users.
-
-    Raises:
-        UserError: their mean is not what the run's metrics.json says.
-    """
-    rows = torch.arange(len(learned.users))
-    given = Representations(rows, torch.from_numpy(learned.users), torch.from_numpy(learned.items))
-    ks = tuple(sorted({int(metric.partition("@")[2]) for metric in metrics}))
-    convention = run.config.evaluation.ndcg_convention
-    world = World(num_threads=os.cpu_count() or 1)
-    blocks = [values for _, values in user_metrics(given, store, split, ks, convention, world, candidates)]
-    found = {metric: np.concatenate([np.empty(0), *(block[metric] for block in blocks)]) for metric in metrics}
-    for metric, values in found.items():
-        if len(values) < 2:
-            raise UserError(f"{len(values)} users have held-out items in {store.path}: too few to compare runs on")
-        said = run.metrics[split][candidates][metric]
-        if abs(values.mean() - said) > _TOLERANCE:
-            raise UserError(
-                f"the representations of {run.folder} give {metric} {values.mean():.4f}, its metrics.json says "
-                f"{said:.4f}: they are not of one run; finish it again with `train --resume`"
-            )
-    return found
+    by_metric = per_user(run, run.learned(store), store, metrics, split, candidates)
+    num_users = len(by_metric[metrics[0]])
+    if num_users < 2:
+        raise UserError(f"{num_users} users have held-out items in {store.path}: too few to compare runs on")
+    return by_metric
 
 
 def _check_comparable(
@@ -170,32 +145,33 @@ def _check_comparable(
 ) -> Candidates:
     """What the runs are compared on, once it is sure that it is the same for all of them."""
     first = runs[0]
-    chosen: Any = candidates or next(iter(first.metrics[split]))
+    ranked: Any = candidates or next(iter(first.metrics[split]))
+    convention = first.config.evaluation.ndcg_convention
     for run in runs:
-        known = run.metrics[split]
-        own: str = candidates or next(iter(known))
-        said, said_first = run.config.evaluation.ndcg_convention, first.config.evaluation.ndcg_convention
+        by_candidates = run.metrics[split]
+        own: str = candidates or next(iter(by_candidates))
+        own_convention = run.config.evaluation.ndcg_convention
         if run.fingerprint != first.fingerprint:
             raise UserError(
                 f"{first.folder} and {run.folder} were trained on different stores (fingerprints "
                 f"{first.fingerprint[:8]} and {run.fingerprint[:8]}); compare runs on one store"
             )
-        if said != said_first:
+        if own_convention != convention:
             raise UserError(
-                f"{first.folder} and {run.folder} take NDCG by different conventions ({said_first} and {said}); "
-                "train them with the same evaluation.ndcg_convention"
+                f"{first.folder} and {run.folder} take NDCG by different conventions ({convention} and "
+                f"{own_convention}); train them with the same evaluation.ndcg_convention"
             )
-        if own not in known:
-            raise UserError(f"{run.folder} was not evaluated on {own!r} items{nearest(own, known)}")
-        if own != chosen:
-            both = [name for name in known if name in first.metrics[split]]
+        if own not in by_candidates:
+            raise UserError(f"{run.folder} was not evaluated on {own!r} items{nearest(own, by_candidates)}")
+        if own != ranked:
+            both = [name for name in by_candidates if name in first.metrics[split]]
             cure = f"compare them on the same items: --candidates {both[0]}" if both else "they have none in common"
             raise UserError(
-                f"{first.folder} is judged by its ranking of {chosen} items, {run.folder} by that of {own} items; "
+                f"{first.folder} is judged by its ranking of {ranked} items, {run.folder} by that of {own} items; "
                 f"{cure}"
             )
         _check_computed(run, split, own, metrics)
-    return chosen
+    return ranked
 
 
 def _check_computed(run: FinishedRun, split: Split, candidates: str, metrics: Sequence[str]) -> None:

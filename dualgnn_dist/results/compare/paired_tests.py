@@ -50,13 +50,13 @@ def measure(by_seed: Mapping[str, Sequence[np.ndarray]], baseline: str) -> dict[
     tests = {label: paired(of_user[label] - of_user[baseline]) for label in others}
     p_t = dict(zip(others, holm([tests[label].p_t for label in others]), strict=True))
     p_wilcoxon = dict(zip(others, holm([tests[label].p_wilcoxon for label in others]), strict=True))
-    found = {}
+    measured = {}
     for label, seeds in by_seed.items():
         means = tuple(float(seed.mean()) for seed in seeds)
         deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
         against = tests.get(label), p_t.get(label), p_wilcoxon.get(label)
-        found[label] = Measured(means, float(np.mean(means)), deviation, *against)
-    return found
+        measured[label] = Measured(means, float(np.mean(means)), deviation, *against)
+    return measured
 
 
 def paired(difference: np.ndarray) -> Paired:

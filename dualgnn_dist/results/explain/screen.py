@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.files import write_atomically
 from dualgnn_dist.base.screen import TextTable
 from dualgnn_dist.results import figures
@@ -21,7 +20,8 @@ from dualgnn_dist.results.explain.explanation import (
     weights_table,
     why_no_weights,
 )
-from dualgnn_dist.results.finished_run import FinishedRun, read_learned
+from dualgnn_dist.results.finished_run import FinishedRun
+from dualgnn_dist.results.writing import writing_to
 from dualgnn_dist.training.state import make_model
 
 _SHOWN = 40  # co-users of one user on the screen: as many as the published model reads
@@ -30,24 +30,21 @@ _SHOWN = 40  # co-users of one user on the screen: as many as the published mode
 def explain_all(run: FinishedRun, communities: int, folder: Path, console: Console) -> None:
     """Shows how users weigh the modalities, by community, and writes `modality_weights.png` and `.md`."""
     store = run.open_store()
-    found = by_community(run, read_learned(run, store), make_model(run.config, store), communities)
-    table, said = weights_table(found), notes(found)
+    weights = by_community(run, run.learned(store), make_model(run.config, store), communities)
+    table, lines = weights_table(weights), notes(weights)
     title = f"Modality weights of {run.folder.name}"
-    note = (
-        "Boxes: quartiles and median of a community's users, whiskers 5 % to 95 %. Dashed: equal weights.\n"
+    caption = (
+        "Boxes: quartiles and median of a community's users, whiskers 5 % to 95 %. Dashed: equal weights. "
         "Communities: k-means of the users' representations, normalised; the largest first."
     )
-    try:
+    listed = "\n".join(f"- {line}" for line in lines)
+    picture = folder / "modality_weights.png"
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        listed = "\n".join(f"- {line}" for line in said)
         write_atomically(folder / "modality_weights.md", f"# {title}\n\n{table.markdown()}\n{listed}\n")
-        figures.weights_by_community(folder / "modality_weights.png", title, found.weights, found.communities, note)
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}); choose another folder with --output"
-        ) from error
+        figures.weights_by_community(picture, title, weights.weights, weights.communities, caption)
     table.show(console)
-    for line in said:
+    for line in lines:
         console.print(f"- {line}", highlight=False)
     console.print(f"figure and table: {folder}", soft_wrap=True, highlight=False)
 
@@ -56,7 +53,7 @@ def explain_user(run: FinishedRun, raw_id: str, console: Console) -> None:
     """Shows one user's modality weights, and its co-users as the model weighs them."""
     store = run.open_store()
     row, model = find_user(store, raw_id), make_model(run.config, store)
-    weights = modality_weights(read_learned(run, store))
+    weights = modality_weights(run.learned(store))
     items = len(store.user_item.row(row))
     console.print(f"user {raw_id} of {store.path}: {items:,} training items", highlight=False, soft_wrap=True)
     if weights:

@@ -5,9 +5,8 @@ sweep_page       a sweep
 data             the section on the data
 time_and_memory  the section on seconds and bytes
 intervals        confidence intervals over users
-charts           line and dot charts as SVG
-axes             their axes
-page             the frame of a page
-markup           text that cannot become markup
-style            its CSS
+axes             values to places, with ticks
+charts           line and dot charts as shapes
+blocks           what a page is made of
+page             the templates in templates/ lay it out
 """

@@ -1,6 +1,7 @@
 """Charts as SVG inside the page: small, so that one fits a phone and three stand side by side on a desk.
 
 Colours are classes that the page's style sheet gives a value for light and for dark; series differ in their dashes too.
+They are drawn here and not by matplotlib, whose SVG has no tooltips, no dark colours and a hundred times the bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from dualgnn_dist.results.report.axes import Axis, axis_of, category_axis, number
-from dualgnn_dist.results.report.markup import Html, tag
+from dualgnn_dist.results.report.blocks import Chart, Shape, Stack
 
 _WIDTH, _HEIGHT = 360.0, 220.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 14.0, 10.0, 40.0
@@ -40,43 +41,34 @@ class Point:
     x: float | str
     y: float | None
     state: State
-    said: str
+    tooltip: str
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A bar of a length from 0 to 1, beside its label and its value in words."""
-
-    label: str
-    length: float
-    value: str
-
-
-def lines(title: str, x_label: str, series: Sequence[Series], marked: tuple[float, str] | None = None) -> Html:
+def lines(title: str, x_label: str, series: Sequence[Series], marked: tuple[float, str] | None = None) -> Chart:
     """A line a series over whole numbers such as epochs; a dashed vertical at `marked` = (x, what it is)."""
     kept = [_finite(one) for one in series]
     x = axis_of([value for one in kept for value in one.x], integers=True)
     y = axis_of([value for one in kept for value in one.y])
-    drawn: list[Html] = []
+    shapes = []
     if marked is not None and kept and x.low <= marked[0] <= x.high:
-        place = _across(x, marked[0])
-        ends = {"x1": place, "x2": place, "y1": _TOP, "y2": _HEIGHT - _BOTTOM}
-        drawn.append(tag("line", tag("title", f"{marked[1]}: {number(marked[0])}"), class_="mark", **ends))
+        place, tooltip = _across(x, marked[0]), f"{marked[1]}: {number(marked[0])}"
+        shapes.append(_shape("line", tooltip, x1=place, x2=place, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="mark"))
     for colour, one in enumerate(kept):
-        drawn.append(tag("path", d=_path(x, y, one.x, one.y), class_=f"line c{colour % COLOURS}"))
+        shapes.append(_shape("path", d=_path(x, y, one.x, one.y), class_=f"line c{colour % COLOURS}"))
         every = max(1, math.ceil(len(one.x) / _MAX_DOTS))
         places = sorted({*range(0, len(one.x), every), *([len(one.x) - 1] if one.x else [])})
         for place in places:
-            said = f"{one.name}, {x_label} {number(one.x[place])}: {number(one.y[place])}"
-            drawn.append(_dot(_across(x, one.x[place]), _down(y, one.y[place]), f"dot c{colour % COLOURS}", said))
+            tooltip = f"{one.name}, {x_label} {number(one.x[place])}: {number(one.y[place])}"
+            dot = _across(x, one.x[place]), _down(y, one.y[place])
+            shapes.append(_dot(*dot, f"dot c{colour % COLOURS}", tooltip))
     described = "; ".join(_described(one) for one in kept)
-    below = [(one.name, f"c{place % COLOURS}") for place, one in enumerate(kept)] if len(kept) > 1 else []
-    return _figure(title, f"{title} by {x_label}. {described}", _frame(x, y, x_label), drawn, below)
+    legend = [(one.name, f"c{place % COLOURS}") for place, one in enumerate(kept)] if len(kept) > 1 else []
+    return _chart(title, f"{title} by {x_label}. {described}", [*_frame(x, y, x_label), *shapes], legend)
 
 
 def scatter(
     title: str, x_label: str, points: Sequence[Point], trail: Series | None = None, whole: bool = False
-) -> Html:
+) -> Chart:
     """Dots, and perhaps a line of steps such as the best value so far.
 
     Args:
@@ -86,23 +78,23 @@ def scatter(
     numeric = all(not isinstance(point.x, str) for point in points)
     names = list(dict.fromkeys(str(point.x) for point in points))
     x = axis_of([float(point.x) for point in points], whole) if numeric else category_axis(names)
-    known = [point.y for point in points if point.y is not None]
+    values = [point.y for point in points if point.y is not None]
     # Crosses get a strip of their own, below the lowest dot.
-    below_all = [min(known) - 0.12 * (max(known) - min(known))] if known and len(known) < len(points) else []
-    y = axis_of([*known, *below_all])
-    drawn = [] if trail is None else [tag("path", tag("title", trail.name), d=_steps(x, y, trail), class_="line c1")]
+    below_all = [min(values) - 0.12 * (max(values) - min(values))] if values and len(values) < len(points) else []
+    y = axis_of([*values, *below_all])
+    shapes = [] if trail is None else [_shape("path", tooltip=trail.name, d=_steps(x, y, trail), class_="line c1")]
     for point in points:
         across = _across(x, float(point.x) if numeric else names.index(str(point.x)))
         if point.state == "failed" or point.y is None:
-            drawn.append(_cross(across, _HEIGHT - _BOTTOM - 5, point.said))
+            shapes.append(_cross(across, _HEIGHT - _BOTTOM - 5, point.tooltip))
         else:
-            drawn.append(_dot(across, _down(y, point.y), f"dot c0 {point.state}", point.said))
-    span = f", values from {number(min(known))} to {number(max(known))}" if known else ""
-    below = [] if trail is None else [(trail.name, "c1")]
-    return _figure(title, f"{title}: {len(points)} points{span}", _frame(x, y, x_label), drawn, below)
+            shapes.append(_dot(across, _down(y, point.y), f"dot c0 {point.state}", point.tooltip))
+    span = f", values from {number(min(values))} to {number(max(values))}" if values else ""
+    legend = [] if trail is None else [(trail.name, "c1")]
+    return _chart(title, f"{title}: {len(points)} points{span}", [*_frame(x, y, x_label), *shapes], legend)
 
 
-def boxes(title: str, x_label: str, groups: Mapping[str, np.ndarray], over: np.ndarray, colour: int = 0) -> Html:
+def boxes(title: str, x_label: str, groups: Mapping[str, np.ndarray], over: np.ndarray, colour: int = 0) -> Chart:
     """A box a group: quartiles and median, whiskers from 5 % to 95 %.
 
     Args:
@@ -111,91 +103,71 @@ def boxes(title: str, x_label: str, groups: Mapping[str, np.ndarray], over: np.n
     """
     x, y = category_axis([*groups]), axis_of(over.tolist())
     half = min(12.0, 0.3 * (_WIDTH - _LEFT - _RIGHT) / max(len(groups), 1))
-    drawn, described = [], []
+    shapes, described = [], []
     for place, (name, values) in enumerate(groups.items()):
         five = [float(value) for value in np.percentile(values, (5, 25, 50, 75, 95))]
         low, lower, middle, upper, high = (_down(y, value) for value in five)
         across = _across(x, place)
-        said = f"{x_label} {name}: median {number(five[2])}, half between {number(five[1])} and {number(five[3])}"
+        tooltip = f"{x_label} {name}: median {number(five[2])}, half between {number(five[1])} and {number(five[3])}"
         described.append(f"{name} {number(five[2])}")
-        box = {"x": across - half, "y": upper, "width": 2 * half, "height": max(lower - upper, 1.0)}
-        parts = [
-            tag("title", said),
-            tag("line", x1=across, x2=across, y1=low, y2=high, class_="whisker"),
-            tag("rect", **box, class_="box"),
-            tag("line", x1=across - half, x2=across + half, y1=middle, y2=middle, class_="median"),
-        ]
-        drawn.append(tag("g", *parts, class_=f"c{colour % COLOURS}"))
-    return _figure(title, f"{title}, medians by {x_label}: {', '.join(described)}", _frame(x, y, x_label), drawn, [])
-
-
-def stacked(title: str, parts: Sequence[tuple[str, float, str]]) -> Html:
-    """One bar made of parts: (name, size, size in words), sizes not negative; below it a legend with all of them."""
-    total = sum(size for _, size, _ in parts) or 1.0
-    drawn, start = [], 0.0
-    for colour, (name, size, words) in enumerate(parts):
-        said = tag("title", f"{name}: {words}, {size / total:.1%}")
-        place = {"x": start / total * 1000, "y": 0, "width": size / total * 1000, "height": 30}
-        drawn.append(tag("rect", said, **place, class_=f"part c{colour % COLOURS}"))
-        start += size
-    label = f"{title}: " + ", ".join(f"{name} {size / total:.1%}" for name, size, _ in parts)
-    picture = tag(
-        "svg", *drawn, viewBox="0 0 1000 30", preserveAspectRatio="none", role="img", aria_label=label, class_="stack"
-    )
-    below = [(f"{name} {words} ({size / total:.1%})", f"c{n % COLOURS}") for n, (name, size, words) in enumerate(parts)]
-    return tag("figure", tag("figcaption", title), picture, _legend(below, solid=True), class_="wide")
-
-
-def bars(title: str, rows: Sequence[Bar]) -> Html:
-    """A bar a row, from left to right."""
-    drawn = []
-    for row in rows:
-        length = min(max(row.length, 0.0), 1.0)
-        shapes = (
-            tag("rect", x=0, y=0, width=1000, height=10, class_="trough"),
-            tag("rect", x=0, y=0, width=1000 * length, height=10, class_="part c0"),
+        height = max(lower - upper, 1.0)
+        parts = (
+            _shape("line", x1=across, x2=across, y1=low, y2=high, class_="whisker"),
+            _shape("rect", x=across - half, y=upper, width=2 * half, height=height, class_="box"),
+            _shape("line", x1=across - half, x2=across + half, y1=middle, y2=middle, class_="median"),
         )
-        label = f"{row.label}: {row.value}"
-        picture = tag("svg", *shapes, viewBox="0 0 1000 10", preserveAspectRatio="none", role="img", aria_label=label)
-        cells = (tag("span", row.label, class_="label"), picture, tag("span", row.value, class_="value"))
-        drawn.append(tag("div", *cells, class_="bar"))
-    return tag("figure", tag("figcaption", title), *drawn, class_="wide bars")
+        shapes.append(_shape("g", tooltip=tooltip, parts=parts, class_=f"c{colour % COLOURS}"))
+    return _chart(
+        title, f"{title}, medians by {x_label}: {', '.join(described)}", [*_frame(x, y, x_label), *shapes], []
+    )
 
 
-def _figure(
-    title: str, label: str, frame: Sequence[Html], drawn: Sequence[Html], below: Sequence[tuple[str, str]]
-) -> Html:
-    size = f"0 0 {_WIDTH:.0f} {_HEIGHT:.0f}"
-    picture = tag("svg", *frame, *drawn, viewBox=size, role="img", aria_label=label)
-    return tag("figure", tag("figcaption", title), picture, _legend(below), class_="chart")
+def stacked(title: str, parts: Sequence[tuple[str, float, str]]) -> Stack:
+    """One bar made of parts: (name, size, size in words), sizes not negative."""
+    total = sum(size for _, size, _ in parts) or 1.0
+    shapes, legend, start = [], [], 0.0
+    for place, (name, size, words) in enumerate(parts):
+        colour, left, width = f"c{place % COLOURS}", start / total * 1000, size / total * 1000
+        tooltip = f"{name}: {words}, {size / total:.1%}"
+        shapes.append(_shape("rect", tooltip, x=left, y=0, width=width, height=30, class_=f"part {colour}"))
+        legend.append((f"{name} {words} ({size / total:.1%})", colour))
+        start += size
+    described = ", ".join(f"{name} {size / total:.1%}" for name, size, _ in parts)
+    return Stack(title, f"{title}: {described}", shapes, legend)
 
 
-def _legend(entries: Sequence[tuple[str, str]], solid: bool = False) -> Html:
-    """Names beside a sample: of the line with its dashes, or of the colour alone."""
-
-    def sample(colour: str) -> Html:
-        shape = {"x": 0, "y": 0, "width": 10, "height": 10} if solid else {"d": "M0 5H22"}
-        drawn = tag("rect" if solid else "path", **shape, class_=f"{'part' if solid else 'line'} {colour}")
-        return tag("svg", drawn, viewBox=f"0 0 {10 if solid else 22} 10", aria_hidden="true", class_="sample")
-
-    entry = (tag("span", sample(colour), tag("span", name), class_="entry") for name, colour in entries)
-    return tag("div", *entry, class_="legend") if entries else Html("")
+def _chart(title: str, described: str, shapes: Sequence[Shape], legend: Sequence[tuple[str, str]]) -> Chart:
+    return Chart(title, described, int(_WIDTH), int(_HEIGHT), shapes, legend)
 
 
-def _frame(x: Axis, y: Axis, x_label: str) -> list[Html]:
+def _shape(
+    name: str,
+    tooltip: str | None = None,
+    text: str | None = None,
+    parts: Sequence[Shape] = (),
+    **attributes: str | float,
+) -> Shape:
+    """`class_` is `class`; floats are written to a tenth, which is as fine as a screen."""
+    written = {
+        key.rstrip("_"): f"{value:.1f}" if isinstance(value, float) else str(value) for key, value in attributes.items()
+    }
+    return Shape(name, written, tooltip, text, parts)
+
+
+def _frame(x: Axis, y: Axis, x_label: str) -> list[Shape]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    drawn = []
+    shapes = []
     for tick, label in zip(y.ticks, y.labels, strict=True):
         down = _down(y, tick)
-        drawn.append(tag("line", x1=_LEFT, x2=right, y1=down, y2=down, class_="rule"))
-        drawn.append(tag("text", label, x=_LEFT - 6, y=down + 4, class_="tick end"))
-    drawn.append(tag("line", x1=_LEFT, x2=right, y1=bottom, y2=bottom, class_="axis"))
+        shapes.append(_shape("line", x1=_LEFT, x2=right, y1=down, y2=down, class_="rule"))
+        shapes.append(_shape("text", text=label, x=_LEFT - 6, y=down + 4, class_="tick end"))
+    shapes.append(_shape("line", x1=_LEFT, x2=right, y1=bottom, y2=bottom, class_="axis"))
     for tick, label in _spaced(x):
         across = _across(x, tick)
-        drawn.append(tag("line", x1=across, x2=across, y1=bottom, y2=bottom + 4, class_="axis"))
-        drawn.append(tag("text", label, x=across, y=bottom + 16, class_="tick middle"))
-    drawn.append(tag("text", x_label, x=(_LEFT + right) / 2, y=_HEIGHT - 6, class_="tick middle"))
-    return drawn
+        shapes.append(_shape("line", x1=across, x2=across, y1=bottom, y2=bottom + 4, class_="axis"))
+        shapes.append(_shape("text", text=label, x=across, y=bottom + 16, class_="tick middle"))
+    shapes.append(_shape("text", text=x_label, x=(_LEFT + right) / 2, y=_HEIGHT - 6, class_="tick middle"))
+    return shapes
 
 
 def _spaced(x: Axis) -> list[tuple[float, str]]:
@@ -206,13 +178,13 @@ def _spaced(x: Axis) -> list[tuple[float, str]]:
     return list(zip(x.ticks, labels, strict=True))[::every]
 
 
-def _dot(across: float, down: float, kind: str, said: str) -> Html:
-    return tag("circle", tag("title", said), cx=across, cy=down, r=2.6 if "stopped" not in kind else 3.0, class_=kind)
+def _dot(across: float, down: float, kind: str, tooltip: str) -> Shape:
+    return _shape("circle", tooltip, cx=across, cy=down, r=2.6 if "stopped" not in kind else 3.0, class_=kind)
 
 
-def _cross(across: float, down: float, said: str) -> Html:
+def _cross(across: float, down: float, tooltip: str) -> Shape:
     shape = f"M{across - 4:.1f} {down - 4:.1f}l8 8m0 -8l-8 8"
-    return tag("path", tag("title", said), d=shape, class_="cross")
+    return _shape("path", tooltip, d=shape, class_="cross")
 
 
 def _path(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:

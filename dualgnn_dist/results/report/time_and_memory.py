@@ -5,54 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dualgnn_dist.base.screen import duration
-from dualgnn_dist.results.report import page
-from dualgnn_dist.results.report.charts import Bar, Series, bars, lines, stacked
-from dualgnn_dist.results.report.markup import Html
-from dualgnn_dist.results.run_files import RunFiles
+from dualgnn_dist.results.finished_run import FinishedRun
+from dualgnn_dist.results.report.blocks import Bar, Bars, Block, Grid, Paragraph, Remark
+from dualgnn_dist.results.report.charts import Series, lines, stacked
+from dualgnn_dist.results.run_record import RunRecord
 
 _MAX_WORKERS = 16  # bars: beyond, the largest and how many others there are
 _GIB = 2**30
 
 
-def time_spent(files: RunFiles) -> list[Html]:
+def time_spent(record: RunRecord) -> list[Block]:
     """A bar of stages, and the speed of training by epoch."""
-    stages = _stages(files)
-    parts = []
+    stages = _stages(record)
+    parts: list[Block] = []
     if any(stages.values()):
         shown = [(name, seconds, spent(seconds)) for name, seconds in stages.items() if seconds > 0]
         parts.append(stacked(f"{spent(sum(stages.values()))} in all", shown))
-    if files.summary is not None and _was_resumed(files.summary.seconds):
+    if record.finished is not None and _was_resumed(record.finished.seconds):
         parts.append(
-            page.remark(
+            Remark(
                 f"The run was resumed: stages are counted over all its starts, and the last start took "
-                f"{spent(files.summary.seconds['total'])}."
+                f"{spent(record.finished.seconds['total'])}."
             )
         )
-    epochs = list(files.training)
+    epochs = list(record.training)
     charts = [
-        lines(title, "epoch", [Series(title, epochs, [record[key] * scale for record in files.training.values()])])
+        lines(title, "epoch", [Series(title, epochs, [values[key] * scale for values in record.training.values()])])
         for title, key, scale in (
             ("interactions a second", "interactions_per_second", 1),
             ("seconds an epoch", "seconds", 1),
             ("waiting for batches, % of the time", "waiting_share", 100),
         )
-        if epochs and all(key in record for record in files.training.values())
+        if epochs and all(key in values for values in record.training.values())
     ]
-    return [*parts, page.grid(charts)] if charts else parts or [page.paragraph("Nothing is recorded yet.")]
+    return [*parts, Grid(charts)] if charts else parts or [Paragraph("Nothing is recorded yet.")]
 
 
-def memory(files: RunFiles) -> list[Html]:
+def memory(run: FinishedRun) -> list[Block]:
     """Peak memory, a bar a worker."""
-    assert files.summary is not None
-    peaks = files.summary.peak_memory_bytes
+    peaks = run.peak_memory_bytes
     largest = max(peaks, default=0) or 1
     order = sorted(range(len(peaks)), key=lambda rank: -peaks[rank])[:_MAX_WORKERS]
     rows = [Bar(f"worker {rank}", peaks[rank] / largest, f"{peaks[rank] / _GIB:.2f} GiB") for rank in order]
-    parts = [bars("peak resident memory", rows)]
+    parts: list[Block] = [Bars("peak resident memory", rows)]
     if len(peaks) > len(rows):
         smallest = f"the smallest takes {min(peaks) / _GIB:.2f} GiB"
-        parts.append(page.remark(f"{len(peaks) - len(rows):,} workers with less are left out; {smallest}."))
-    return [*parts, page.remark("Of the whole process; mapped pages of the store that were resident count too.")]
+        parts.append(Remark(f"{len(peaks) - len(rows):,} workers with less are left out; {smallest}."))
+    return [*parts, Remark("Of the whole process; mapped pages of the store that were resident count too.")]
 
 
 def total_seconds(seconds: Mapping[str, float]) -> float:
@@ -68,15 +67,14 @@ def spent(seconds: float | None) -> str:
     return duration(seconds) if seconds >= 10 else f"{seconds:.2g} s"
 
 
-def _stages(files: RunFiles) -> dict[str, float]:
+def _stages(record: RunRecord) -> dict[str, float]:
     """Seconds by stage, none of them inside another. An unfinished run has the epochs' own seconds alone."""
-    if files.summary is None:
-        seconds = {"training": sum(record.get("seconds", 0.0) for record in files.training.values())}
-        seconds["waiting"] = sum(
-            record.get("seconds", 0.0) * record.get("waiting_share", 0.0) for record in files.training.values()
-        )
+    if record.finished is None:
+        epochs = record.training.values()
+        seconds = {"training": sum(values.get("seconds", 0.0) for values in epochs)}
+        seconds["waiting"] = sum(values.get("seconds", 0.0) * values.get("waiting_share", 0.0) for values in epochs)
     else:
-        seconds = dict(files.summary.seconds)
+        seconds = dict(record.finished.seconds)
     seconds = {name: max(value, 0.0) for name, value in seconds.items()}
     total, training = seconds.pop("total", 0.0), seconds.pop("training", 0.0)
     waiting = min(seconds.pop("waiting", 0.0), training)

@@ -76,9 +76,22 @@ class SweepFolder:
 
     def trials(self) -> list[Trial]:
         """Those that have ended, in that order; a line that was cut off when the sweep was killed does not count."""
+        return self.read_trials()[0]
+
+    def read_trials(self) -> tuple[list[Trial], int]:
+        """The same, and how many lines hold no trial.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
         path = self.path / TRIALS
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [trial for trial in map(_read, lines) if trial is not None]
+        try:
+            text = path.read_text(errors="replace") if path.exists() else ""
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error})") from error
+        lines = [line for line in text.splitlines() if line.strip()]
+        trials = [trial for trial in map(_read, lines) if trial is not None]
+        return trials, len(lines) - len(trials)
 
     def append(self, trial: Trial) -> None:
         """Records one that ended. What was cut off before stays a line of its own."""
@@ -107,16 +120,20 @@ class SweepFolder:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """The highest value; a trial that was stopped early wins only where none ran to its end."""
+    """The highest value of those that may win; the first of equals."""
+    return max(may_win(trials), key=lambda trial: trial.value or 0.0, default=None)
+
+
+def may_win(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that ran to their end and were measured; where there are none, those that were stopped early."""
     measured = [trial for trial in trials if trial.value is not None and trial.state != "failed"]
-    ended = [trial for trial in measured if trial.state == "complete"]
-    return max(ended or measured, key=lambda trial: trial.value or 0.0, default=None)
+    return [trial for trial in measured if trial.state == "complete"] or measured
 
 
 def _read(line: str) -> Trial | None:
     try:
         return convert(Trial, json.loads(line), "trial")
-    except ValueError:  # cut off, or another program's; UserError is one too
+    except (ValueError, RecursionError):  # cut off, or another program's; UserError is a ValueError too
         return None
 
 

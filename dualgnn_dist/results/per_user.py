@@ -1,0 +1,67 @@
+"""Every user's own metrics, from a run's vectors: what is tested between runs, and how sure a mean is."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection
+
+import numpy as np
+import torch
+
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.world import World
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation.evaluate import Candidates, Split, user_metrics
+from dualgnn_dist.evaluation.representations import Representations
+from dualgnn_dist.results.finished_run import FinishedRun, Learned
+
+# Recomputed means may differ from those in metrics.json by the rounding of another device, not by another model's.
+_TOLERANCE = 5e-4
+
+
+def per_user(
+    run: FinishedRun,
+    learned: Learned,
+    store: Store,
+    metrics: Collection[str],
+    split: Split,
+    candidates: Candidates,
+    users: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Each metric of every user with a held-out candidate, float64 [n], in the order of the users.
+
+    Args:
+        metrics: such as `recall@20`, of those that the run's metrics.json has.
+        users: int64, ascending: only these are ranked, drawn at random; None ranks all.
+
+    Raises:
+        UserError: their mean is not what the run's metrics.json says; of drawn users, not within six standard errors.
+    """
+    if not metrics:
+        return {}
+    rows = np.arange(len(learned.users)) if users is None else users
+    vectors = learned.users if users is None else learned.users[users]
+    given = Representations(*map(torch.from_numpy, (rows, vectors, learned.items)))
+    ks = tuple(sorted({int(metric.partition("@")[2]) for metric in metrics}))
+    world = World(num_threads=os.cpu_count() or 1)
+    ranked = user_metrics(given, store, split, ks, run.config.evaluation.ndcg_convention, world, candidates)
+    blocks = [values for _, values in ranked]
+    by_metric = {metric: np.concatenate([np.empty(0), *(block[metric] for block in blocks)]) for metric in metrics}
+    said = run.metrics[split][candidates]
+    for metric, values in by_metric.items():
+        slack = _TOLERANCE + (0.0 if users is None else _six_errors(values, said.get("num_users", 0)))
+        if len(values) > 1 and abs(float(values.mean()) - said[metric]) > slack:
+            raise UserError(
+                f"the representations of {run.folder} give {metric} {values.mean():.4f}, its metrics.json says "
+                f"{said[metric]:.4f}: they are not of one run; finish it again with `train --resume`"
+            )
+    return by_metric
+
+
+def _six_errors(values: np.ndarray, num_users: float) -> float:
+    """Six standard errors of the mean of float64 [n] values that were drawn from those of so many users."""
+    if len(values) < 2:
+        return 0.0
+    undrawn = 1 - len(values) / max(num_users, len(values))
+    return 6 * float(values.std(ddof=1)) * math.sqrt(undrawn / len(values))
