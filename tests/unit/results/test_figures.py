@@ -15,17 +15,20 @@ from dualgnn_dist.base.screen import TextTable
 from dualgnn_dist.results import figures
 from dualgnn_dist.results.figures import Measurements
 
-HEADINGS = ("model", "seeds", "mean ± sd")
-
 
 def draw_comparison(
-    path: Path, rows: int = 2, value: float = 0.3, label: str = "dualgnn", first: Sequence[float] = (0.29, 0.31)
+    path: Path,
+    rows: int = 2,
+    value: float = 0.3,
+    label: str = "dualgnn",
+    first: Sequence[float] = (0.29, 0.31),
+    text: str = ".3000 ± .0100",
+    note: str = "a note " * 30,
 ) -> np.ndarray:
     labels = [f"{label} {row}" for row in range(rows)]
-    sections = {metric: [(label, "2", ".3000 ± .0100") for label in labels] for metric in ("recall@20", "ndcg@20")}
-    seeds = [first, *([value] for _ in range(rows - 1))]
-    measured = [Measurements(metric, labels, seeds, 0) for metric in sections]
-    figures.comparison(path, "a title", HEADINGS, sections, measured, "a note " * 30)
+    seeds, texts = [first, *([value] for _ in range(rows - 1))], [text] * rows
+    measured = [Measurements(metric, labels, seeds, texts, 0) for metric in ("recall@20", "ndcg@20")]
+    figures.comparison(path, "a title", measured, note)
     return read(path)
 
 
@@ -41,7 +44,7 @@ def read(path: Path) -> np.ndarray:
 
 def test_a_comparison_is_drawn(tmp_path: Path) -> None:
     pixels = draw_comparison(tmp_path / "a.png")
-    assert 500 < pixels.shape[0] < 2000 and 1000 < pixels.shape[1] < 3000
+    assert 300 < pixels.shape[0] < 2000 and 1000 < pixels.shape[1] < 3000
     assert 0.005 < (pixels < 0.5).mean() < 0.2, "ink on paper, and more paper than ink"
     assert pixels[0].min() == pixels[:, 0].min() == pixels[-1].min() == pixels[:, -1].min() == 1, "nothing is cut off"
 
@@ -57,7 +60,15 @@ def test_seeds_are_dots(tmp_path: Path) -> None:
     assert (pictures[0] != pictures[1]).any()
 
 
-@pytest.mark.parametrize("long", [{"rows": 9}, {"label": "dualgnn model.fusion=weighted_sum sampler.fanouts=[10,5]"}])
+def test_the_mean_is_written_at_its_bar(tmp_path: Path) -> None:
+    first, other = (draw_comparison(tmp_path / "a.png", text=text) for text in (".3000", ".4000"))
+    assert first.shape == other.shape and (first != other).any()
+
+
+@pytest.mark.parametrize(
+    "long",
+    [{"rows": 9}, {"note": "a note " * 90}, {"label": "dualgnn model.fusion=weighted_sum sampler.fanouts=[10,5]"}],
+)
 def test_more_rows_and_longer_names_take_more_room(tmp_path: Path, long: dict[str, Any]) -> None:
     short, tall = draw_comparison(tmp_path / "a.png"), draw_comparison(tmp_path / "b.png", **long)
     assert tall.shape[0] > short.shape[0]
