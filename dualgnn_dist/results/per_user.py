@@ -48,13 +48,13 @@ def per_user(
     ranked = user_metrics(given, store, split, ks, run.config.evaluation.ndcg_convention, world, candidates)
     blocks = [values for _, values in ranked]
     by_metric = {metric: np.concatenate([np.empty(0), *(block[metric] for block in blocks)]) for metric in metrics}
-    said = run.metrics[split][candidates]
+    means = run.metrics[split][candidates]
     for metric, values in by_metric.items():
-        slack = _TOLERANCE + (0.0 if users is None else _six_errors(values, said.get("num_users", 0)))
-        if len(values) > 1 and abs(float(values.mean()) - said[metric]) > slack:
+        slack = _TOLERANCE + (0.0 if users is None else _six_errors(values, means.get("num_users", 0)))
+        if len(values) > 1 and abs(float(values.mean()) - means[metric]) > slack:
             raise UserError(
                 f"the representations of {run.folder} give {metric} {values.mean():.4f}, its metrics.json says "
-                f"{said[metric]:.4f}: they are not of one run; finish it again with `train --resume`"
+                f"{means[metric]:.4f}: they are not of one run; finish it again with `train --resume`"
             )
     return by_metric
 

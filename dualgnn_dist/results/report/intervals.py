@@ -36,9 +36,9 @@ def half_widths(
     computed = metric_keys(run.config.evaluation.ks)
     by_candidates: dict[str, dict[str, float]] = {}
     candidates: Any  # one of `Candidates`, or `per_user` finds no such metrics
-    for candidates, said in run.metrics[split].items():
-        by_metric = per_user(run, learned, store, [key for key in said if key in computed], split, candidates, users)
-        num_users = int(said.get("num_users", 0))
+    for candidates, means in run.metrics[split].items():
+        by_metric = per_user(run, learned, store, [key for key in means if key in computed], split, candidates, users)
+        num_users = int(means.get("num_users", 0))
         by_candidates[candidates] = {key: _half_width(values, num_users) for key, values in by_metric.items()}
     return by_candidates
 
