@@ -7,7 +7,6 @@ finished_sweep  a sweep's folder
 metrics_table   a run's metrics on the screen
 sweep_table     a sweep's trials and winner on the screen
 figures         pictures as PNG files
-writing         what is said where nothing can be written
 compare         runs side by side, tested over users
 explain         what a run learned of its users
 report          a run or a sweep as one HTML page

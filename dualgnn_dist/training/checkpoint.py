@@ -5,7 +5,7 @@
              <table>-00000-of-00002.pt          one worker's rows of a table with their moments
 
 All workers write into a temporary sibling of the folder, which rank 0 renames when everything is there. So the folder
-must lie on storage that every worker sees, or a `Mirror` must bring the shards together. Row r of a table in W shards
+must lie on storage that every worker sees, or a `RunAtUrl` must bring the shards together. Row r of a table in W shards
 is row `r // W` of shard `r % W`.
 """
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.base.files import write_atomically, writing_to
 from dualgnn_dist.base.screen import TextTable
 from dualgnn_dist.results import figures
 from dualgnn_dist.results.explain.explanation import (
@@ -21,7 +21,6 @@ from dualgnn_dist.results.explain.explanation import (
     why_no_weights,
 )
 from dualgnn_dist.results.finished_run import FinishedRun
-from dualgnn_dist.results.writing import writing_to
 from dualgnn_dist.training.state import make_model
 
 _SHOWN = 40  # co-users of one user on the screen: as many as the published model reads
