@@ -45,8 +45,8 @@ def main() -> None:
     torch.set_num_threads(1)
     user_item, item_user = zipf_graph(options.users, options.items, options.interactions)
     seeds = [draw_seeds(options, call) for call in range(options.calls)]
-    sampler = NeighborSampler(user_item, item_user, FANOUTS, "numba")
-    sharing = NeighborSampler(user_item, item_user, FANOUTS, "numba", "shared")
+    sampler = NeighborSampler(user_item, item_user, FANOUTS)
+    sharing = NeighborSampler(user_item, item_user, FANOUTS, "shared")
     samplers = {
         "ours: draw + relabel": lambda call: sampler._reach(seeds[call], np.uint64(call)),
         "ours: whole": lambda call: sampler.sample(seeds[call], np.uint64(call)),

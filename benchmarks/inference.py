@@ -24,6 +24,7 @@ from dualgnn_dist.base.world import World
 from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.launch.run import prepare_store
+from dualgnn_dist.sampling.wanted import Wanted
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.trainer import Trainer
@@ -93,7 +94,7 @@ def rival(trainer: Trainer, exact: Representations, num_batches: int) -> tuple[f
 
 def represent(trainer: Trainer, users: np.ndarray, items: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Representations of one batch from its whole neighbourhood."""
-    around = trainer.loader.neighborhood(users, items, 1)
+    around = trainer.loader.neighborhood(Wanted(users, items), 1)
     graph, tables = around.subgraph, trainer.state.tables
     rows = {side: table.fetch(getattr(graph, side)).detach() for side, table in tables.items()}
     return trainer.state.model.represent(around, rows.get("users"), rows.get("items"))

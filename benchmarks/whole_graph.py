@@ -12,7 +12,7 @@ from dualgnn_dist.base.batch import Batch, Hop, Neighborhood, Subgraph
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import Recommender
-from dualgnn_dist.sampling.co_users import sample_co_users
+from dualgnn_dist.models.co_users import exact_co_users
 from dualgnn_dist.sampling.loader import Loader
 
 
@@ -35,8 +35,7 @@ def whole_graph(store: Store, model: Recommender) -> Neighborhood:
 def _co_users(store: Store, model: Recommender, users: np.ndarray) -> SparseRows | None:
     if model.co_users is None:
         return None
-    settings = model.co_users
-    rows = sample_co_users(store.user_cooccurrence, users, settings.max_neighbors, settings.weighting, -1, 0)
+    rows = exact_co_users(store.user_cooccurrence, users, model.co_users)
     return sparse_rows(rows.offsets, rows.neighbors, len(users), rows.weights)
 
 

@@ -43,6 +43,8 @@ def decides(cls: Any) -> dict[str, Decides]:
 def from_mapping(cls: type[T], values: Mapping[str, Any] | None, where: str = "") -> T:
     """Makes the frozen dataclass `cls` from `values`, every key and type checked.
 
+    A class attribute `GONE` of `cls` maps keys that were once settings to what is to be written instead.
+
     Args:
         where: the dotted path of this section, for the messages.
 
@@ -55,6 +57,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any] | None, where: str = ""
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in values:
+        if key in getattr(cls, "GONE", {}):
+            raise UserError(f"{_dotted(where, key)} is gone: {cls.GONE[key]}")  # type: ignore[attr-defined]
         if key not in fields:
             raise UserError(f"unknown config key {_dotted(where, str(key))!r}{nearest(str(key), fields)}")
     made = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,19 +22,20 @@ class CoUsers:
     weighting: Weighting
 
 
-@dataclass(frozen=True)
-class CoUserRows:
-    """Of user k the co-users `neighbors[offsets[k]:offsets[k + 1]]`.
+class CoUserRows(NamedTuple):
+    """Of user k the co-users `neighbors[offsets[k]:offsets[k + 1]]`."""
 
-    Args:
-        offsets: int32 [n + 1].
-        neighbors: int32 [E], row indices into the store; a co-user may be drawn twice.
-        weights: float32 [E], s(u, v) or its unbiased estimate.
-    """
+    offsets: np.ndarray  # int32 [n + 1]
+    neighbors: np.ndarray  # int32 [E], row indices into the store; a co-user may be drawn twice
+    weights: np.ndarray  # float32 [E], s(u, v) or its unbiased estimate
 
-    offsets: np.ndarray
-    neighbors: np.ndarray
-    weights: np.ndarray
+
+class Heaviest(NamedTuple):
+    """Of user k the `lengths[k]` first of `neighbors[k]`, in the stored order: of falling counts."""
+
+    neighbors: np.ndarray  # int32 [n, K]
+    counts: np.ndarray  # int32 [n, K]
+    lengths: np.ndarray  # int32 [n]
 
 
 WEIGHTINGS = {"softmax": 0, "mean": 1, "count": 2}
@@ -42,35 +43,32 @@ WEIGHTINGS = {"softmax": 0, "mean": 1, "count": 2}
 
 def exact_co_users(cooccurrence: ShardedCSR, users: np.ndarray, co_users: CoUsers) -> CoUserRows:
     """All co-users that a model reads of int32 `users` [n], heaviest first, with their exact weights s(u, v)."""
-    neighbors, counts, lengths = heaviest(cooccurrence.handle, users, co_users.max_neighbors)
-    offsets = np.zeros(len(users) + 1, dtype=np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    rows = CoUserRows(offsets, np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.float32))
-    _fill(neighbors, counts, WEIGHTINGS[co_users.weighting], offsets, rows.neighbors, rows.weights)
+    read = heaviest(cooccurrence.handle, users, co_users.max_neighbors)
+    rows = empty_rows(read.lengths)
+    _fill(read, WEIGHTINGS[co_users.weighting], rows)
     return rows
 
 
-@kernel
-def _fill(
-    neighbors: np.ndarray,
-    counts: np.ndarray,
-    weighting: int,
-    offsets: np.ndarray,
-    out_neighbors: np.ndarray,
-    out_weights: np.ndarray,
-) -> None:
-    """Of [n, K] neighbours and counts those that are there, one user after the other."""
-    weights = np.empty(counts.shape[1], dtype=np.float64)
-    for k in range(len(offsets) - 1):
-        start, stop = offsets[k], offsets[k + 1]
-        weigh(counts[k, : stop - start], weighting, weights)
-        out_neighbors[start:stop] = neighbors[k, : stop - start]
-        out_weights[start:stop] = weights[: stop - start]
+def empty_rows(lengths: np.ndarray) -> CoUserRows:
+    """Rows of these lengths, whose neighbours and weights are still to be written."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return CoUserRows(offsets, np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.float32))
 
 
 @kernel
-def heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """int32 [n, K] neighbours and counts in the stored order, and how many there are of each user."""
+def _fill(read: Heaviest, weighting: int, rows: CoUserRows) -> None:
+    weights = np.empty(read.counts.shape[1], dtype=np.float64)
+    for k in range(len(read.lengths)):
+        length, start, stop = read.lengths[k], rows.offsets[k], rows.offsets[k + 1]
+        weigh(read.counts[k, :length], weighting, weights)
+        rows.neighbors[start:stop] = read.neighbors[k, :length]
+        rows.weights[start:stop] = weights[:length]
+
+
+@kernel
+def heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> Heaviest:
+    """The first `max_neighbors` co-users of each of int32 `users` [n]."""
     neighbors = np.empty((len(users), max_neighbors), dtype=np.int32)
     counts = np.empty((len(users), max_neighbors), dtype=np.int32)
     lengths = np.empty(len(users), dtype=np.int32)
@@ -80,7 +78,7 @@ def heaviest(csr: CSRHandle, users: np.ndarray, max_neighbors: int) -> tuple[np.
         for position in range(lengths[k]):
             neighbors[k, position] = load_int32(csr.neighbors[shard], start + position)
             counts[k, position] = load_int32(csr.counts[shard], start + position)
-    return neighbors, counts, lengths
+    return Heaviest(neighbors, counts, lengths)
 
 
 @kernel

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dualgnn_dist.base.config import setting
-
-Backend = Literal["auto", "numba", "pyg_lib"]
-
-
-Draws = Literal["independent", "shared"]
+from dualgnn_dist.base.errors import nearest
+from dualgnn_dist.sampling.draws import DRAWS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +20,8 @@ class SamplerConfig:
         fanouts: neighbours drawn at hop 1, 2, ..; the last repeats where a model has more hops. `all` is exact.
         co_users: co-users drawn for each user of a batch, or `all` that the model reads.
         co_user_fanout: drawn at hop 1 of a co-user that is not itself a user of the batch; null: as of other users.
-        draws: `shared`: nodes with neighbours in common choose the same ones, so that a batch reaches fewer nodes.
-        backend: `numba` (what `auto` means) or `pyg_lib` where it is installed.
+        draws: how a node chooses. `independent`: every node alone. `shared`: nodes with neighbours in common choose the
+            same ones, so that a batch reaches fewer nodes. `pyg_lib`: pyg-lib's sampler, where it is installed.
         threads: that make batches ahead, for each worker.
         prefetch: batches made or waiting ahead, for each worker; at least one a thread.
         negatives: `uniform`, or `popularity`: in proportion to degree ^ `negative_alpha`.
@@ -32,12 +30,15 @@ class SamplerConfig:
             them, and their items do not count as shared with co-users.
     """
 
+    GONE: ClassVar[Mapping[str, str]] = {
+        "backend": "write sampler.draws=pyg_lib for pyg_lib, and nothing for auto or numba"
+    }
+
     batch_size: int = 2048
     fanouts: tuple[int, ...] | Literal["all"] = (10, 5)
     co_users: int | Literal["all"] = 4
     co_user_fanout: int | None = None
-    draws: Draws = "independent"
-    backend: Backend = "auto"
+    draws: str = "independent"
     threads: int = setting(1, decides="speed")
     prefetch: int = setting(2, decides="speed")
     negatives: Literal["uniform", "popularity"] = "uniform"
@@ -54,5 +55,7 @@ class SamplerConfig:
             raise ValueError("co_users must be at least 1, or 'all'; model.max_co_users=0 leaves co-users out")
         if self.co_user_fanout is not None and self.co_user_fanout < 1:
             raise ValueError("co_user_fanout must be at least 1, or null: as other users")
-        if self.draws == "shared" and self.backend == "pyg_lib":
-            raise ValueError("draws=shared needs backend=numba: pyg-lib draws for every node apart")
+        if self.draws not in DRAWS:
+            raise ValueError(f"draws={self.draws!r} is not one of {', '.join(DRAWS)}{nearest(self.draws, DRAWS)}")
+        if self.draws == "pyg_lib" and self.exclude_positives:
+            raise ValueError("exclude_positives needs other draws than pyg_lib, which cannot leave edges out")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,30 +20,7 @@ from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import Word, mix
 from dualgnn_dist.base.sparse import sparse_rows
-from dualgnn_dist.sampling.config import Backend, Draws
-from dualgnn_dist.sampling.draws import pyg_lib
-from dualgnn_dist.sampling.draws.independent import ALL, NOTHING_EXCLUDED, Drawn, Excluded, NumbaDraw
-from dualgnn_dist.sampling.draws.shared import SharedDraw
-
-
-class Draw(Protocol):
-    """One hop's draw: the contract of a backend. See `NumbaDraw`."""
-
-    def __call__(
-        self, side: str, targets: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded = NOTHING_EXCLUDED
-    ) -> Drawn:
-        """At most `fanout` neighbours of each of int32 `targets`, uniformly, without replacement."""
-        ...
-
-
-def make_draw(backend: Backend, user_item: ShardedCSR, item_user: ShardedCSR, draws: Draws = "independent") -> Draw:
-    """The backend by name. `auto` is Numba's: it reads the shards in place and does not depend on the workers."""
-    if draws == "shared":
-        return SharedDraw(user_item, item_user)
-    return PYG(user_item, item_user) if backend == "pyg_lib" else NumbaDraw(user_item, item_user)
-
-
-PYG = pyg_lib.PygLibDraw
+from dualgnn_dist.sampling.draws import ALL, DRAWS, NOTHING_EXCLUDED, Drawn, Excluded
 
 
 @dataclass(frozen=True)
@@ -52,17 +29,16 @@ class Seeds:
 
     Args:
         users: int32 [u], items: int32 [i].
-        excluded_users: edges to leave out of the draws of the first users, or nothing.
-        excluded_items: the same for the first items.
-        num_light_users: so many of the last users draw `light_fanout` at the first hop.
+        excluded_of_users: edges to leave out of the draws of the first users, or nothing.
+        excluded_of_items: the same for the first items.
+        fanout_of_user: int32 [u], what each of the users draws at the first hop; None where all draw alike.
     """
 
     users: np.ndarray
     items: np.ndarray
-    excluded_users: Excluded = NOTHING_EXCLUDED
-    excluded_items: Excluded = NOTHING_EXCLUDED
-    num_light_users: int = 0
-    light_fanout: int = ALL
+    excluded_of_users: Excluded = NOTHING_EXCLUDED
+    excluded_of_items: Excluded = NOTHING_EXCLUDED
+    fanout_of_user: np.ndarray | None = None
 
 
 class NeighborSampler:
@@ -70,72 +46,45 @@ class NeighborSampler:
 
     Args:
         fanouts: neighbours drawn at hop 1, 2, ..; `ALL` takes every one.
-        draws: whether targets with neighbours in common choose the same ones.
+        draws: how a node chooses among its neighbours, by its name in `DRAWS`.
+
+    Raises:
+        UserError: the draws need a package that is not installed.
     """
 
     def __init__(
-        self,
-        user_item: ShardedCSR,
-        item_user: ShardedCSR,
-        fanouts: Sequence[int],
-        backend: Backend,
-        draws: Draws = "independent",
+        self, user_item: ShardedCSR, item_user: ShardedCSR, fanouts: Sequence[int], draws: str = "independent"
     ) -> None:
         self._user_item, self._item_user = user_item, item_user
         self._fanouts = tuple(fanouts)
-        self._draw = make_draw(backend, user_item, item_user, draws)
+        self._draw = DRAWS[draws](user_item, item_user)
         self._local = threading.local()
 
     def sample(self, seeds: Seeds, key: Word) -> Subgraph:
         """The subgraph around `seeds`, a pure function of them and the uint64 `key` of the step."""
         return self._assemble(*self._reach(seeds, key))
 
-    def _reach(self, seeds: Seeds, key: Word) -> tuple[_Reached, _Reached, list]:
+    def _reach(self, seeds: Seeds, key: Word) -> tuple[_Reached, _Reached, list[_HopEdges]]:
         """The nodes and the edges of every hop; `_assemble` adds the transposes and the degrees."""
         users = _Reached(seeds.users, self._positions("users", self._user_item.num_rows))
         items = _Reached(seeds.items, self._positions("items", self._item_user.num_rows))
         # Between Python and a kernel a hash must stay a uint64: as a Python int it may be too large for Numba's guess.
         user_key, item_key = (np.uint64(mix(np.uint64(key), side)) for side in (0, 1))
-        drawn = []
+        hops = []
         try:
             for hop, fanout in enumerate(self._fanouts):
-                light = (seeds.num_light_users, seeds.light_fanout) if hop == 0 else (0, ALL)
-                to_users = self._draw_users(users.nodes, fanout, user_key, hop, seeds.excluded_users, *light)
-                to_items = self._draw("items", items.nodes, fanout, item_key, hop, seeds.excluded_items)
-                sources_of_users = items.reach(to_users.neighbors)
-                sources_of_items = users.reach(to_items.neighbors)
-                drawn.append((to_users, sources_of_users, to_items, sources_of_items))
+                user_fanout = fanout if hop > 0 or seeds.fanout_of_user is None else seeds.fanout_of_user
+                to_users = self._draw("users", users.nodes, user_fanout, user_key, hop, seeds.excluded_of_users)
+                to_items = self._draw("items", items.nodes, fanout, item_key, hop, seeds.excluded_of_items)
+                hops.append(
+                    _HopEdges(to_users, to_items, items.reach(to_users.neighbors), users.reach(to_items.neighbors))
+                )
         finally:
             users.forget()
             items.forget()
-        return users, items, drawn
+        return users, items, hops
 
-    def _draw_users(
-        self, users: np.ndarray, fanout: int, key: Word, hop: int, excluded: Excluded, num_light: int, light_fanout: int
-    ) -> Drawn:
-        """`light_fanout` for the last `num_light` of them, `fanout` for the others."""
-        num_full = len(users) - num_light
-        full = self._draw("users", users[:num_full], fanout, key, hop, excluded)
-        if num_light == 0:
-            return full
-        light = self._draw("users", users[num_full:], light_fanout, key, hop)
-        return Drawn(
-            np.concatenate([full.offsets, full.offsets[-1] + light.offsets[1:]]),
-            np.concatenate([full.neighbors, light.neighbors]),
-            np.concatenate([full.scale, light.scale]),
-        )
-
-    def _assemble(self, users: _Reached, items: _Reached, drawn: list) -> Subgraph:
-        hops = []
-        for hop, (to_users, sources_of_users, to_items, sources_of_items) in enumerate(drawn):
-            hops.append(
-                Hop(
-                    sparse_rows(to_users.offsets, sources_of_users, items.counts[hop + 1]),
-                    sparse_rows(to_items.offsets, sources_of_items, users.counts[hop + 1]),
-                    torch.from_numpy(to_users.scale),
-                    torch.from_numpy(to_items.scale),
-                )
-            )
+    def _assemble(self, users: _Reached, items: _Reached, hops: list[_HopEdges]) -> Subgraph:
         return Subgraph(
             torch.from_numpy(users.nodes),
             torch.from_numpy(items.nodes),
@@ -143,7 +92,10 @@ class NeighborSampler:
             torch.from_numpy(self._item_user.degrees(items.nodes)),
             tuple(users.counts),
             tuple(items.counts),
-            tuple(hops),
+            tuple(
+                edges.as_hop(num_users, num_items)
+                for edges, num_users, num_items in zip(hops, users.counts[1:], items.counts[1:], strict=True)
+            ),
         )
 
     def _positions(self, side: str, num_rows: int) -> np.ndarray:
@@ -151,6 +103,24 @@ class NeighborSampler:
         if not hasattr(self._local, side):
             setattr(self._local, side, np.full(num_rows, -1, dtype=np.int32))
         return getattr(self._local, side)
+
+
+class _HopEdges(NamedTuple):
+    """The edges of one hop, and the local position of each one's source, int32."""
+
+    to_users: Drawn
+    to_items: Drawn
+    sources_of_users: np.ndarray
+    sources_of_items: np.ndarray
+
+    def as_hop(self, num_users: int, num_items: int) -> Hop:
+        """The same as sparse matrices, whose columns are all nodes reached by this hop."""
+        return Hop(
+            sparse_rows(self.to_users.offsets, self.sources_of_users, num_items),
+            sparse_rows(self.to_items.offsets, self.sources_of_items, num_users),
+            torch.from_numpy(self.to_users.scale),
+            torch.from_numpy(self.to_items.scale),
+        )
 
 
 class _Reached:
@@ -174,15 +144,15 @@ class _Reached:
 
 
 @kernel
-def _relabel(neighbors: np.ndarray, positions: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The position of each neighbour, and the known nodes followed by the new ones in order of first reach.
+def _relabel(neighbors: np.ndarray, positions: np.ndarray, nodes_before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The position of each neighbour, and the nodes before it followed by the new ones in order of first reach.
 
     Whether a neighbour is new is a coin toss that no processor foresees, so nothing branches on it.
     """
     local = np.empty(len(neighbors), dtype=np.int32)
-    nodes = np.empty(len(known) + len(neighbors) + 1, dtype=np.int32)
-    nodes[: len(known)] = known
-    num_nodes = len(known)
+    nodes = np.empty(len(nodes_before) + len(neighbors) + 1, dtype=np.int32)
+    nodes[: len(nodes_before)] = nodes_before
+    num_nodes = len(nodes_before)
     for edge in range(len(neighbors)):
         node = neighbors[edge]
         position = positions[node]

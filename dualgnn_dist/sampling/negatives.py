@@ -36,6 +36,15 @@ class NegativeSampler:
         assert weights is None or len(weights) == num_items
         self._keep, self._alias = alias_table(self._weights)
 
+    @classmethod
+    def of_store(cls, store: Store, config: SamplerConfig) -> NegativeSampler:
+        """Over the items of a store, as the config wants them."""
+        alpha = config.negative_alpha if config.negatives == "popularity" else 0.0
+        # Items that were held out whole are not there yet when the model is trained, not even as negatives.
+        is_uniform = alpha == 0.0 and not store.manifest.holds_out_items
+        weights = None if is_uniform else popularity_weights(store.item_user.degrees(), alpha)
+        return cls(store.user_item, store.manifest.num_items, weights)
+
     def sample(
         self, users: np.ndarray, slots: np.ndarray, num_negatives: int, seed: int, epoch: int, step: int
     ) -> np.ndarray:
@@ -192,11 +201,3 @@ def _select_weighted(user_item: CSRHandle, user: int, bits: np.uint64, weights: 
             if passed > point:
                 break
     return last
-
-
-def _negative_sampler(store: Store, config: SamplerConfig) -> NegativeSampler:
-    alpha = config.negative_alpha if config.negatives == "popularity" else 0.0
-    # Items that were held out whole are not there yet when the model is trained, not even as negatives.
-    is_uniform = alpha == 0.0 and not store.manifest.holds_out_items
-    weights = None if is_uniform else popularity_weights(store.item_user.degrees(), alpha)
-    return NegativeSampler(store.user_item, store.manifest.num_items, weights)

@@ -25,6 +25,7 @@ from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.inference import infer
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.sampling.wanted import Wanted
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
@@ -223,7 +224,9 @@ def test_isolated_nodes_have_finite_representations(name: str, checkerboard: Sto
     assert not checkerboard.user_item.degrees(users).any() and not checkerboard.item_user.degrees(items).any()
     config = configure(name, checkerboard)
     state = make_state(config, checkerboard, World())
-    around = Loader(checkerboard, state.model, config.sampler, 1, World()).neighborhood(users, items, key(1, 0, 0, 0))
+    around = Loader(checkerboard, state.model, config.sampler, 1, World()).neighborhood(
+        Wanted(users, items), key(1, 0, 0, 0)
+    )
     rows = {side: table.fetch(getattr(around.subgraph, side)) for side, table in state.tables.items()}
     found = state.model.represent(around, rows.get("users"), rows.get("items"))
     for vectors in found:

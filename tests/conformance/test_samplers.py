@@ -1,4 +1,4 @@
-"""What every backend of a hop's draw keeps to, and what the sampler makes of the draws, against plain Python."""
+"""What every draw of a hop keeps to, and what the sampler makes of the draws, against plain Python."""
 
 from __future__ import annotations
 
@@ -19,17 +19,13 @@ from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.randomness import HOPS, key
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows
-from dualgnn_dist.sampling.draws import pyg_lib
-from dualgnn_dist.sampling.draws.independent import ALL, Drawn, Excluded, NumbaDraw
+from dualgnn_dist.sampling.draws import ALL, DRAWS, Draw, Drawn, Excluded, pyg_lib
+from dualgnn_dist.sampling.draws.independent import IndependentDraw
 from dualgnn_dist.sampling.draws.shared import SharedDraw
-from dualgnn_dist.sampling.hops import Draw, NeighborSampler, Seeds, make_draw, parse_fanouts
+from dualgnn_dist.sampling.hops import NeighborSampler, Seeds, parse_fanouts
 
 NUM_USERS, NUM_ITEMS = 31, 23
-BACKENDS = [
-    "numba",
-    "shared",
-    pytest.param("pyg_lib", marks=pytest.mark.skipif(not pyg_lib.is_installed(), reason="pyg-lib is not installed")),
-]
+NO_PYG_LIB = pytest.mark.skipif(not pyg_lib.is_installed(), reason="pyg-lib is not installed")
 
 
 def edges() -> tuple[np.ndarray, np.ndarray]:
@@ -60,9 +56,9 @@ def rows_of(drawn: Drawn) -> list[list[int]]:
     return [part.tolist() for part in np.split(drawn.neighbors, drawn.offsets[1:-1])]
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=[pytest.param(name, marks=NO_PYG_LIB if name == "pyg_lib" else ()) for name in DRAWS])
 def draw(request: pytest.FixtureRequest) -> Draw:
-    return make_draw("numba", *graphs(), "shared") if request.param == "shared" else make_draw(request.param, *graphs())
+    return DRAWS[request.param](*graphs())
 
 
 @pytest.mark.parametrize("side", ["users", "items"])
@@ -80,6 +76,19 @@ def test_a_draw_is_a_scaled_subset_of_the_row(draw: Draw, side: str, fanout: int
         assert scale == (pytest.approx(len(available) / len(row)) if row else 0)
         isolated += not available
     assert isolated >= 1
+
+
+@pytest.mark.parametrize("side", ["users", "items"])
+def test_a_fanout_each_is_the_draw_of_that_fanout_for_all(draw: Draw, side: str) -> None:
+    num_targets = graphs()[side == "items"].num_rows
+    targets = np.random.default_rng(1).permutation(num_targets).astype(np.int32)
+    fanouts = np.random.default_rng(2).choice([1, 2, 5, 12, ALL], num_targets).astype(np.int32)
+    drawn = draw(side, targets, fanouts, np.uint64(5), 0)
+    for fanout in np.unique(fanouts):
+        (places,) = np.nonzero(fanouts == fanout)
+        alone = draw(side, targets[places], int(fanout), np.uint64(5), 0)
+        assert [rows_of(drawn)[place] for place in places] == rows_of(alone)
+        assert drawn.scale[places].tolist() == alone.scale.tolist()
 
 
 def test_no_targets_draw_nothing(draw: Draw) -> None:
@@ -124,11 +133,11 @@ def test_hops_keys_and_nodes_draw_apart(draw: Draw) -> None:
 def test_pyg_lib_where_it_is_missing() -> None:
     if pyg_lib.is_installed():
         pytest.skip("pyg-lib is installed")
-    with pytest.raises(UserError, match=r"sampler\.backend=pyg_lib needs .* use sampler\.backend=numba"):
-        make_draw("pyg_lib", *graphs())
+    with pytest.raises(UserError, match=r"sampler\.draws=pyg_lib needs .* use sampler\.draws=independent"):
+        NeighborSampler(*graphs(), (3,), "pyg_lib")
 
 
-# What follows holds for the Numba backend: its draws do not depend on what else is in the batch.
+# What follows holds for our own draws: they do not depend on what else is in the batch.
 
 
 def slow_choose(count: int, n: int, node_key: np.uint64) -> list[int]:
@@ -156,8 +165,8 @@ def slow_choose(count: int, n: int, node_key: np.uint64) -> list[int]:
 @pytest.mark.parametrize("fanout", [1, 2, 5, 12, 40, ALL])
 def test_a_draw_equals_a_loop(fanout: int) -> None:
     item_user = ShardedCSR.from_pairs(*(np.indices((200, 200)).reshape(2, -1).astype(np.int32)), 200)
-    wide = NumbaDraw(item_user, item_user)
-    for draw, (user_item, _) in ((NumbaDraw(*graphs()), graphs()), (wide, (item_user, item_user))):
+    wide = IndependentDraw(item_user, item_user)
+    for draw, (user_item, _) in ((IndependentDraw(*graphs()), graphs()), (wide, (item_user, item_user))):
         users = np.arange(user_item.num_rows, dtype=np.int32)[::-1].copy()  # more than one group of the wide graph
         hop_key = np.uint64(randomness.mix(np.uint64(2**63 + 5), 1))
         for user, row in zip(users, rows_of(draw("users", users, fanout, np.uint64(2**63 + 5), 1)), strict=True):
@@ -221,20 +230,18 @@ def test_shared_draws_reach_fewer_nodes_in_as_many_edges() -> None:
     users, items = np.nonzero(generator.random((300, 400)) < 0.2)
     graph = ShardedCSR.from_pairs(users.astype(np.int32), items.astype(np.int32), 300)
     alone, shared = (
-        make_draw("numba", graph, graph, draws)("users", np.arange(300, dtype=np.int32), 5, key(1, 0, 0, HOPS), 0)
+        DRAWS[draws](graph, graph)("users", np.arange(300, dtype=np.int32), 5, key(1, 0, 0, HOPS), 0)
         for draws in ("independent", "shared")
     )
     assert len(alone.neighbors) == len(shared.neighbors) == 300 * 5
     assert len(np.unique(shared.neighbors)) < 0.5 * len(np.unique(alone.neighbors))
     assert not np.array_equal(
         shared.neighbors,
-        make_draw("numba", graph, graph, "shared")(
-            "users", np.arange(300, dtype=np.int32), 5, key(1, 0, 1, HOPS), 0
-        ).neighbors,
+        SharedDraw(graph, graph)("users", np.arange(300, dtype=np.int32), 5, key(1, 0, 1, HOPS), 0).neighbors,
     )  # another step, other numbers
 
 
-@pytest.mark.parametrize("kind", [NumbaDraw, SharedDraw])
+@pytest.mark.parametrize("kind", [IndependentDraw, SharedDraw])
 def test_a_node_draws_the_same_in_any_company(kind: type[Draw]) -> None:
     draw = kind(*graphs())
     users = np.arange(NUM_USERS, dtype=np.int32)
@@ -246,7 +253,7 @@ def test_a_node_draws_the_same_in_any_company(kind: type[Draw]) -> None:
     assert rows_of(sharded("users", users, 3, np.uint64(11), 1)) == together
 
 
-@pytest.mark.parametrize("kind", [NumbaDraw, SharedDraw])
+@pytest.mark.parametrize("kind", [IndependentDraw, SharedDraw])
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_excluded_edges_are_never_drawn(kind: type[Draw], data: st.DataObject) -> None:
@@ -270,7 +277,7 @@ def test_excluded_edges_are_never_drawn(kind: type[Draw], data: st.DataObject) -
         assert scale == (pytest.approx(len(available) / len(row)) if row else 0)
 
 
-@pytest.mark.parametrize("kind", [NumbaDraw, SharedDraw])
+@pytest.mark.parametrize("kind", [IndependentDraw, SharedDraw])
 def test_what_an_exclusion_leaves_is_drawn_uniformly(kind: type[Draw]) -> None:
     user = NUM_USERS - 1
     row = graphs()[0].row(user)
@@ -336,7 +343,7 @@ def test_the_subgraph_is_that_of_plain_loops(data: st.DataObject) -> None:
         np.array(data.draw(st.lists(st.integers(0, NUM_ITEMS - 1), unique=True, max_size=8)), dtype=np.int32),
     )
     fanouts = tuple(data.draw(st.lists(st.sampled_from([1, 2, 4, ALL]), max_size=3)))
-    sampler = NeighborSampler(user_item, item_user, fanouts, "numba")
+    sampler = NeighborSampler(user_item, item_user, fanouts)
     recording = RecordingDraw(sampler._draw)
     sampler._draw = recording
     graph = sampler.sample(seeds, data.draw(st.integers(0, 2**64 - 1)))
@@ -359,11 +366,12 @@ def test_the_subgraph_is_that_of_plain_loops(data: st.DataObject) -> None:
         assert hop.item_scale.tolist() == hops[h][1].scale.tolist()
 
 
-def test_light_users_draw_a_fanout_of_their_own_at_the_first_hop() -> None:
+@pytest.mark.parametrize("draws", ["independent", "shared"])
+def test_users_draw_a_fanout_of_their_own_at_the_first_hop(draws: str) -> None:
     user_item, item_user = graphs()
-    sampler = NeighborSampler(user_item, item_user, (4, 3), "numba")
+    sampler = NeighborSampler(user_item, item_user, (4, 3), draws)
     full = sampler.sample(SEEDS, 3)
-    light = sampler.sample(replace(SEEDS, num_light_users=2, light_fanout=2), 3)
+    light = sampler.sample(replace(SEEDS, fanout_of_user=np.array([4, 4, 2, 2], dtype=np.int32)), 3)
     degrees = user_item.degrees(SEEDS.users)
     assert (degrees[2:] > 2).any(), "nothing was left out"
     drawn = light.hops[0].to_users.offsets.diff().numpy()
@@ -407,8 +415,8 @@ SEEDS = Seeds(np.array([30, 2, 17, 0], dtype=np.int32), np.array([5, 0, 9], dtyp
 
 
 def test_a_subgraph_depends_on_the_seeds_and_the_key_alone() -> None:
-    sampler = NeighborSampler(*graphs(), (3, 2), "numba")
-    other_shards = NeighborSampler(*(in_shards(graph, 3) for graph in graphs()), (3, 2), "numba")
+    sampler = NeighborSampler(*graphs(), (3, 2))
+    other_shards = NeighborSampler(*(in_shards(graph, 3) for graph in graphs()), (3, 2))
     keys = [key(1, 0, step, HOPS) for step in range(40)]
     alone = [dict(enumerate(tensors(sampler.sample(SEEDS, k)))) for k in keys]
     assert alone[0] != alone[1]
@@ -418,7 +426,7 @@ def test_a_subgraph_depends_on_the_seeds_and_the_key_alone() -> None:
 
 
 def test_the_scratch_is_clean_after_a_failure() -> None:
-    sampler = NeighborSampler(*graphs(), (3, 2), "numba")
+    sampler = NeighborSampler(*graphs(), (3, 2))
     expected = dict(enumerate(tensors(sampler.sample(SEEDS, 1))))
     draw = sampler._draw
 
@@ -440,7 +448,7 @@ def test_the_two_node_types_do_not_share_their_draws() -> None:
     square = np.arange(12, dtype=np.int32)
     users, items = np.repeat(square, 12), np.tile(square, 12)
     graph = ShardedCSR.from_pairs(users, items, 12)
-    hop = NeighborSampler(graph, graph, (3,), "numba").sample(Seeds(square, square), 9).hops[0]
+    hop = NeighborSampler(graph, graph, (3,)).sample(Seeds(square, square), 9).hops[0]
     assert entries(hop.to_users) != entries(hop.to_items)
 
 

@@ -13,9 +13,11 @@ from dualgnn_dist.base.randomness import key
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.sampling.co_users import sample_co_users
+from dualgnn_dist.models.co_users import CoUsers, exact_co_users
+from dualgnn_dist.sampling.co_users import CoUserSampler
 from dualgnn_dist.sampling.config import SamplerConfig
 from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.sampling.wanted import Wanted
 from dualgnn_dist.training.state import sizes_of
 
 NUM_SAMPLES = 400
@@ -61,11 +63,12 @@ def test_co_user_weights_are_exact_at_the_top_and_unbiased_in_the_tail() -> None
     counts = np.array([9, 8, 8, 7, 7, 7, 6, 5, 3, 2], dtype=np.int32)
     graph = ShardedCSR.from_arrays(np.array([0, 10]), np.arange(1, 11), counts)
     user = np.zeros(1, dtype=np.int32)
-    exact = sample_co_users(graph, user, 9, "count", -1, 0)
+    read = CoUsers(9, "count")
+    exact = exact_co_users(graph, user, read)
     np.testing.assert_allclose(exact.weights, counts[:9] / counts[:9].sum(), rtol=1e-6)
     total = np.zeros(11)
     for step in range(4000):
-        rows = sample_co_users(graph, user, 9, "count", 5, key(1, 0, step, 3))
+        rows = CoUserSampler(graph, graph, read, 5).sample(user, key(1, 0, step, 3))
         assert rows.neighbors[:3].tolist() == [1, 2, 3] and len(rows.neighbors) == 5
         np.testing.assert_allclose(rows.weights[:3], exact.weights[:3])
         assert rows.weights.sum() == pytest.approx(1.0, abs=1e-5)
@@ -75,7 +78,7 @@ def test_co_user_weights_are_exact_at_the_top_and_unbiased_in_the_tail() -> None
 
 def _represent(model, store: Store, tables: dict, config: SamplerConfig, seed: int):  # type: ignore[no-untyped-def]
     users, items = np.arange(0, 60, 3, dtype=np.int32), np.arange(0, 45, 3, dtype=np.int32)
-    around = Loader(store, model, config, 0, World()).neighborhood(users, items, key(seed, 0, 0, 0))
+    around = Loader(store, model, config, 0, World()).neighborhood(Wanted(users, items), key(seed, 0, 0, 0))
     rows = [
         torch.cat([values[nodes.long()] for values in tables[side].values()], dim=1) if tables[side] else None
         for side, nodes in (("users", around.subgraph.users), ("items", around.subgraph.items))

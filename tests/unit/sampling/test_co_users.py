@@ -8,10 +8,10 @@ import pytest
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.models import MODELS
-from dualgnn_dist.models.co_users import Weighting
-from dualgnn_dist.sampling.co_users import sample_co_users
+from dualgnn_dist.models.co_users import CoUsers, Weighting, exact_co_users
+from dualgnn_dist.sampling.co_users import CoUserSampler
 from dualgnn_dist.sampling.config import SamplerConfig
-from dualgnn_dist.sampling.draws.independent import Excluded
+from dualgnn_dist.sampling.draws import Excluded
 from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training.state import sizes_of
 
@@ -32,7 +32,11 @@ def test_all_co_users_equal_a_plain_count(weighting: Weighting, num_excluded: in
     offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in unknown])]).astype(np.int64)
     excluded = Excluded(offsets, np.array([item for ids in unknown for item in ids], dtype=np.int32))
     graph, user_item = demo_store.user_cooccurrence, demo_store.user_item
-    rows = sample_co_users(graph, users, 50, weighting, -1, 0, user_item, excluded)
+    read = CoUsers(50, weighting)
+    rows = CoUserSampler(graph, user_item, read, None).sample(users, 0, excluded)
+    if not num_excluded:
+        for field, exact in zip(rows, exact_co_users(graph, users, read), strict=True):
+            np.testing.assert_array_equal(field, exact)
     for k, user in enumerate(users.tolist()):
         stored = graph.row(user).tolist()
         shared = np.array([len((items[user] - set(unknown[k])) & items[other]) for other in stored])

@@ -109,7 +109,15 @@ def test_another_model_by_name_alone_leaves_nothing_of_the_first(small: Path) ->
         ({"sampler": {"fanouts": "al"}}, "sampler.fanouts='al' must be"),
         ({"sampler": {"co_users": 0}}, "model.max_co_users=0 leaves co-users out"),
         ({"sampler": {"co_user_fanout": 0}}, "co_user_fanout must be at least 1, or null"),
-        ({"sampler": {"draws": "shared", "backend": "pyg_lib"}}, "draws=shared needs backend=numba"),
+        (
+            {"sampler": {"draws": "sharde"}},
+            "draws='sharde' is not one of independent, shared, pyg_lib; did you mean 's",
+        ),
+        (
+            {"sampler": {"draws": "pyg_lib", "exclude_positives": True}},
+            "exclude_positives needs other draws than pyg_lib",
+        ),
+        ({"sampler": {"backend": "numba"}}, "sampler.backend is gone: write sampler.draws=pyg_lib for pyg_lib"),
         ({"optimizer": {"learning_rate": 0}, "for_model": None}, "learning_rate must be above 0"),
         ({"optimizer": {"beta1": 1.0}}, "beta1 and beta2 must lie in [0, 1)"),
         ({"train": {"epochs": 0}}, "epochs, eval_every and patience must be at least 1"),
