@@ -198,37 +198,30 @@ class Recommender(nn.Module, ABC):
         return users.representations, items.representations
 
     def _propagate(
-        self, around: Neighborhood, all_user_rows: Tensor | None, all_item_rows: Tensor | None
+        self, around: Neighborhood, user_rows: Tensor | None, item_rows: Tensor | None
     ) -> tuple[_Seeds, _Seeds]:
         """Layer l is of the nodes within L - l hops of the seeds; what remains are the seeds' layers."""
         graph = around.subgraph
-        num_users, num_items = graph.user_reach[0], graph.item_reach[0]
-        user_rows, seed_user_rows = split_rows(all_user_rows, self.user_parts, num_users)
-        item_rows, seed_item_rows = split_rows(all_item_rows, self.item_parts, num_items)
-        users, items = self.user_inputs(user_rows), self.item_inputs(item_rows, around.features)
-        user_layers, item_layers = [], []
-        user_nodes = Nodes(user_rows, graph.user_degrees.to(items.dtype))
-        item_nodes = Nodes(item_rows, graph.item_degrees.to(items.dtype))
-        user_weight, item_weight = (self.source_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
-        user_target, item_target = (self.target_weight(nodes.degrees) for nodes in (user_nodes, item_nodes))
+        users = _Side(self, user_rows, self.user_parts, graph.user_reach[0])
+        items = _Side(self, item_rows, self.item_parts, graph.item_reach[0])
+        user_inputs, item_inputs = self.user_inputs(users.rows), self.item_inputs(items.rows, around.features)
+        users.start(user_inputs, graph.user_degrees.to(item_inputs.dtype))
+        items.start(item_inputs, graph.item_degrees.to(item_inputs.dtype))
         for index, hop in enumerate(reversed(graph.hops), start=1):
-            u, i = hop.to_users.shape[0], hop.to_items.shape[0]
-            from_items = _estimate(hop.to_users, hop.user_scale, item_weight, user_target)
-            from_users = _estimate(hop.to_items, hop.item_scale, user_weight, item_target)
-            to_users, items, seed_items = neighbor_sum_and_first(from_items, items, i, num_items)
-            to_items, users, seed_users = neighbor_sum_and_first(from_users, users, u, num_users)
-            user_layers.append(seed_users)
-            item_layers.append(seed_items)
-            users = self.layer(index, users, to_users, user_nodes.first(u))
-            items = self.layer(index, items, to_items, item_nodes.first(i))
-        user_vectors = self.readout_users([*user_layers, users], seed_user_rows)
+            to_users = _estimate(hop.to_users, hop.user_scale, items, users)
+            to_items = _estimate(hop.to_items, hop.item_scale, users, items)
+            sums_at_users = items.sum_and_shrink(to_users, num_kept=hop.to_items.shape[0])
+            sums_at_items = users.sum_and_shrink(to_items, num_kept=hop.to_users.shape[0])
+            users.step(index, sums_at_users)
+            items.step(index, sums_at_items)
+        user_vectors = self.readout_users(users.seed_layers, users.seed_rows)
         if around.co_users is not None:
             total, wanted = neighbor_sum_and_first(around.co_users, user_vectors, around.co_users.shape[0])
             user_vectors = wanted + total
-        item_vectors = self.readout_items([*item_layers, items], seed_item_rows)
+        item_vectors = self.readout_items(items.seed_layers, items.seed_rows)
         return (
-            _Seeds(user_vectors, [*user_layers, users], seed_user_rows),
-            _Seeds(item_vectors, [*item_layers, items], seed_item_rows),
+            _Seeds(user_vectors, users.seed_layers, users.seed_rows),
+            _Seeds(item_vectors, items.seed_layers, items.seed_rows),
         )
 
 
@@ -240,7 +233,43 @@ class _Seeds(NamedTuple):
     rows: Rows
 
 
-def _estimate(edges: SparseRows, scale: Tensor, source_weight: Tensor, target_weight: Tensor) -> SparseRows:
+class _Side:
+    """The users or the items of a subgraph on their way through the layers.
+
+    Attributes:
+        rows: part -> [n, width], the table rows of all; `seed_rows` of the seeds.
+        source_weight, target_weight: [n], a node's factor in its neighbours' sums, and in its own.
+    """
+
+    def __init__(
+        self, model: Recommender, table_rows: Tensor | None, parts: Mapping[str, TablePart], num_seeds: int
+    ) -> None:
+        self._model, self._num_seeds = model, num_seeds
+        self.rows, self.seed_rows = split_rows(table_rows, parts, num_seeds)
+        self._layers_before: list[Tensor] = []
+
+    def start(self, inputs: Tensor, degrees: Tensor) -> None:
+        """Takes layer 0 [n, X] and the degrees [n] of all nodes."""
+        self._last, self._nodes = inputs, Nodes(self.rows, degrees)
+        self.source_weight, self.target_weight = self._model.source_weight(degrees), self._model.target_weight(degrees)
+
+    def sum_and_shrink(self, edges: SparseRows, num_kept: int) -> Tensor:
+        """The sum over `edges`, whose sources are this side; only its first `num_kept` nodes have a next layer."""
+        total, self._last, of_seeds = neighbor_sum_and_first(edges, self._last, num_kept, self._num_seeds)
+        self._layers_before.append(of_seeds)
+        return total
+
+    def step(self, index: int, neighbors: Tensor) -> None:
+        """Goes on to layer `index` with the sums over the neighbours."""
+        self._last = self._model.layer(index, self._last, neighbors, self._nodes.first(len(neighbors)))
+
+    @property
+    def seed_layers(self) -> list[Tensor]:
+        """Layers 0 to that of the last step, [seeds, X]; after the last step nothing but seeds is left."""
+        return [*self._layers_before, self._last]
+
+
+def _estimate(edges: SparseRows, scale: Tensor, sources: _Side, targets: _Side) -> SparseRows:
     """The drawn edges, weighted so that their sum estimates that over all: true degrees, times degree / drawn."""
     num_targets, num_sources = edges.shape
-    return weighted(edges, source_weight[:num_sources], target_weight[:num_targets] * scale)
+    return weighted(edges, sources.source_weight[:num_sources], targets.target_weight[:num_targets] * scale)
