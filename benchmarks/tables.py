@@ -32,7 +32,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dualgnn_dist.base.table_part import Normal, TablePart
 from dualgnn_dist.base.world import World
-from dualgnn_dist.embeddings.adam import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 
 matplotlib.use("Agg")
@@ -69,7 +69,7 @@ class Ours:
 
     def __init__(self, options: argparse.Namespace, world: World) -> None:
         parts = {"all": TablePart(options.width, Normal(0.01))}
-        self._table = ShardedTable("users", options.rows, parts, world, 0, RowAdamConfig(learning_rate=LEARNING_RATE))
+        self._table = ShardedTable("users", options.rows, parts, world, 0, AdamConfig(learning_rate=LEARNING_RATE))
         self._table.step, state = 1000, self._table.state  # under way: every row has missed up to 100 steps
         state.first_moment.normal_(std=1e-4)
         state.second_moment.fill_(1e-6)

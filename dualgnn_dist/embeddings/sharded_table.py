@@ -17,7 +17,8 @@ import torch
 
 from dualgnn_dist.base.table_part import TablePart
 from dualgnn_dist.base.world import World
-from dualgnn_dist.embeddings.adam import RowAdamConfig, RowState, read_rows, update_rows
+from dualgnn_dist.embeddings.adam import RowState, read_rows, update_rows
+from dualgnn_dist.embeddings.config import AdamConfig
 from dualgnn_dist.embeddings.routing import Route, put_rows
 
 _ROWS_PER_BLOCK = 65_536  # first values are drawn a block at a time, so they do not depend on the number of workers
@@ -65,6 +66,30 @@ class _Fetch:
     rows: torch.Tensor  # int64: `route.asked` on the storage device
 
 
+class _Memory:
+    """Memory that is used again at every step: new pages cost more than the copying into them does.
+
+    | buffer  | filled by       | with                                    | used until                          |
+    |---------|-----------------|-----------------------------------------|-------------------------------------|
+    | send    | fetch           | rows that the others asked for          | sent, in the same call              |
+    | receive | fetch           | rows from their owners                  | put into `fetched`, in the same call|
+    | fetched | fetch           | all rows asked for; it is handed out    | the next fetch of the table         |
+    | send    | apply_gradients | gradients of the others' rows           | sent, in the same call              |
+    | receive | apply_gradients | gradients of this worker's rows         | added up, in the same call          |
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._buffers: dict[tuple[str, torch.device], torch.Tensor] = {}
+
+    def take(self, name: str, num_rows: int, device: torch.device) -> torch.Tensor:
+        """float32 [num_rows, width], any values. It is overwritten when the same name is taken again."""
+        buffer = self._buffers.get((name, device))
+        if buffer is None or len(buffer) < num_rows:
+            buffer = self._buffers[name, device] = _new_rows(num_rows + num_rows // 4, self._width, device)
+        return buffer[:num_rows]
+
+
 class ShardedTable:
     """`num_rows` rows of float32, in `parts` side by side, over the workers of `world`.
 
@@ -91,7 +116,7 @@ class ShardedTable:
         parts: dict[str, TablePart],
         world: World,
         seed: int,
-        optimizer: RowAdamConfig,
+        optimizer: AdamConfig,
         storage: Literal["device", "host"] = "device",
     ) -> None:
         self.name, self.num_rows, self.world, self.optimizer = name, num_rows, world, optimizer
@@ -209,21 +234,6 @@ class ShardedTable:
 
     def _read(self, local: torch.Tensor, **where: torch.Tensor) -> torch.Tensor:
         return read_rows(self.state, local, self.step, self.optimizer, self.world.num_threads, **where)
-
-
-class _Memory:
-    """Memory that is used again at every step: new pages cost more than the copying into them does."""
-
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._kept: dict[tuple[str, torch.device], torch.Tensor] = {}
-
-    def take(self, name: str, num_rows: int, device: torch.device) -> torch.Tensor:
-        """float32 [num_rows, width], any values. It is overwritten when the same name is taken again."""
-        kept = self._kept.get((name, device))
-        if kept is None or len(kept) < num_rows:
-            kept = self._kept[name, device] = _new_rows(num_rows + num_rows // 4, self._width, device)
-        return kept[:num_rows]
 
 
 def _new_rows(num_rows: int, width: int, device: torch.device) -> torch.Tensor:

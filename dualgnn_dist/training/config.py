@@ -17,7 +17,7 @@ from dualgnn_dist.base.files import home, working_folder
 from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
-from dualgnn_dist.embeddings.config import OptimizerConfig, TablesConfig
+from dualgnn_dist.embeddings.config import AdamConfig, TablesConfig
 from dualgnn_dist.evaluation.config import EvaluationConfig
 from dualgnn_dist.sampling.config import SamplerConfig
 from dualgnn_dist.training.listeners.trackers import TrackerName
@@ -39,7 +39,7 @@ class RunConfig:
     model: ModelSection
     sampler: SamplerConfig
     tables: TablesConfig
-    optimizer: OptimizerConfig
+    optimizer: AdamConfig
     train: TrainConfig
     evaluation: EvaluationConfig
     resources: ResourcesConfig
@@ -209,7 +209,7 @@ SECTIONS: dict[str, type[Any]] = {
     "data": DataConfig,
     "sampler": SamplerConfig,
     "tables": TablesConfig,
-    "optimizer": OptimizerConfig,
+    "optimizer": AdamConfig,
     "train": TrainConfig,
     "evaluation": EvaluationConfig,
     "resources": ResourcesConfig,

@@ -14,7 +14,6 @@ from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.table_part import TablePart
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.embeddings.adam import RowAdamConfig
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 from dualgnn_dist.models import MODELS, Recommender
 from dualgnn_dist.training import checkpoint
@@ -55,18 +54,9 @@ class TrainingState:
 def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
     """First values, a function of the config alone: the same rows and weights whatever the number of workers."""
     model = make_model(config, store).to(world.device)
-    settings = config.optimizer
-    assert settings.learning_rate is not None
-    row_adam = RowAdamConfig(
-        learning_rate=settings.learning_rate,
-        beta1=settings.beta1,
-        beta2=settings.beta2,
-        epsilon=settings.epsilon,
-        mode=settings.rows,
-    )
     storage = "host" if config.tables.device == "host" else "device"
     tables = {
-        side: ShardedTable(side, num_rows, dict(parts), world, config.run.seed, row_adam, storage)  # type: ignore[arg-type]
+        side: ShardedTable(side, num_rows, dict(parts), world, config.run.seed, config.optimizer, storage)  # type: ignore[arg-type]
         for side, (num_rows, parts) in _declared(model, store).items()
         if parts
     }
@@ -133,7 +123,5 @@ def _dense_adam(model: Recommender, config: RunConfig) -> torch.optim.Optimizer 
     parameters = list(model.parameters())
     if not parameters:
         return None
-    settings = config.optimizer
-    assert settings.learning_rate is not None
-    betas = (settings.beta1, settings.beta2)
-    return torch.optim.Adam(parameters, lr=settings.learning_rate, betas=betas, eps=settings.epsilon)
+    adam = config.optimizer
+    return torch.optim.Adam(parameters, lr=adam.rate, betas=(adam.beta1, adam.beta2), eps=adam.epsilon)

@@ -9,7 +9,7 @@ import torch
 
 from dualgnn_dist.base.table_part import Normal, TablePart, xavier_uniform
 from dualgnn_dist.base.world import World
-from dualgnn_dist.embeddings.adam import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig
 from dualgnn_dist.embeddings.routing import Route
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 from dualgnn_dist.training import checkpoint
@@ -19,7 +19,7 @@ PARTS = {"preference": TablePart(5, Normal(0.1)), "fusion": TablePart(3, xavier_
 
 
 def make_table(world: World, mode: str = "catch_up", storage: str = "device") -> ShardedTable:
-    return ShardedTable("user", NUM_ROWS, PARTS, world, 3, RowAdamConfig(learning_rate=1e-2, mode=mode), storage)
+    return ShardedTable("user", NUM_ROWS, PARTS, world, 3, AdamConfig(learning_rate=1e-2, rows=mode), storage)
 
 
 def requested_rows(step: int, slice_index: int) -> torch.Tensor:

@@ -21,16 +21,16 @@ from dualgnn_dist.base.process import in_threads
 from dualgnn_dist.embeddings.adam import kernels, torch_rows
 from dualgnn_dist.embeddings.adam.missed_steps import missed_steps
 from dualgnn_dist.embeddings.adam.state import RowState
-from dualgnn_dist.embeddings.config import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig
 
-__all__ = ["RowAdamConfig", "RowState", "read_rows", "update_rows"]
+__all__ = ["RowState", "read_rows", "update_rows"]
 
 
 def read_rows(
     state: RowState,
     rows: torch.Tensor,
     step: int,
-    config: RowAdamConfig,
+    config: AdamConfig,
     num_threads: int = 1,
     *,
     out: torch.Tensor | None = None,
@@ -62,7 +62,7 @@ def read_rows(
         rows.numpy(),
         (torch.arange(len(rows)) if places is None else places).numpy(),
         step,
-        np.float32(config.learning_rate),
+        np.float32(config.rate),
         out.numpy(),
     )
     return out
@@ -74,7 +74,7 @@ def update_rows(
     gradients: tuple[torch.Tensor, torch.Tensor],
     sources: torch.Tensor,
     step: int,
-    config: RowAdamConfig,
+    config: AdamConfig,
     num_threads: int = 1,
     *,
     scale: float = 1.0,
@@ -90,9 +90,8 @@ def update_rows(
         scale: what the sums of the gradients are multiplied by.
     """
     if not state.has_kernels:
-        return torch_rows.update_rows(state, rows, gradients, sources, step, config, scale)
+        return torch_rows.update_rows(state, rows, gradients, sources, config, config.at(step, scale))
     _check(rows, state)
-    scalars = (config.learning_rate, 1 - config.beta1, config.beta2, 1 - config.beta2, *config.step_size(step), scale)
     in_threads(
         kernels.update,
         len(rows),
@@ -102,9 +101,7 @@ def update_rows(
         rows.numpy(),
         tuple(gradient.contiguous().numpy() for gradient in gradients),
         sources.numpy(),
-        step,
-        (config.log_beta1, config.log_beta2),
-        tuple(map(np.float32, scalars)),
+        config.at(step, scale).in_float32(),
     )
 
 

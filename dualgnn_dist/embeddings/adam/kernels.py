@@ -10,6 +10,7 @@ import torch
 
 from dualgnn_dist.base.kernels import kernel_ieee
 from dualgnn_dist.embeddings.adam.missed_steps import entry_of
+from dualgnn_dist.embeddings.config import StepScalars
 
 
 @kernel_ieee
@@ -47,14 +48,12 @@ def update(
     rows: np.ndarray,
     gradients: Any,
     sources: np.ndarray,
-    step: int,
-    logarithms: Any,
-    scalars: Any,
+    scalars: StepScalars,
     start: int,
     stop: int,
 ) -> None:
     """One Adam step on the rows whose first place in `rows` lies in `start` to `stop`."""
-    learning_rate, rate1, beta2, rate2, step_size, epsilon, scale = scalars
+    step, learning_rate, rate1, beta2, rate2, step_size, epsilon, scale = scalars
     width = state.values.shape[1]
     root, drift = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     slope = np.empty(width, dtype=np.float32)
@@ -68,7 +67,7 @@ def update(
         if missed.catches_up and 0 < last_step < step - 1:
             _sum_terms(missed, last_step, step - 1, second, root, drift)
             gap = step - 1 - last_step
-            decay1, decay2 = np.float32(math.exp(logarithms[0] * gap)), np.float32(math.exp(logarithms[1] * gap))
+            decay1, decay2 = np.float32(math.exp(missed.log_beta1 * gap)), np.float32(math.exp(missed.log_beta2 * gap))
             for column in range(width):
                 value[column] -= learning_rate * first[column] * drift[column]
                 first[column] *= decay1

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from dualgnn_dist.base.kernels import kernel_ieee
-from dualgnn_dist.embeddings.config import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig
 
 _MAX_SPREAD = 0.04  # relative standard deviation of the r_k up to which two terms hold the sum to about 1e-5
 _SETTLED = 1e-9  # beta2^s from which on the sums no longer depend on s, in float32 and well below
@@ -42,14 +42,17 @@ class MissedSteps(NamedTuple):
     weight: torch.Tensor  # float32 [terms]: w_k
     epsilon: torch.Tensor  # float32 [terms]: epsilon * r_k
     catches_up: bool  # False: missed steps are not made up
+    log_beta1: float  # of the moments' decay over the missed steps
+    log_beta2: float
 
 
 @functools.lru_cache(maxsize=4)  # a step reads and then updates, and there are several tables
-def missed_steps(step: int, config: RowAdamConfig) -> MissedSteps:
+def missed_steps(step: int, config: AdamConfig) -> MissedSteps:
     """The terms for rows read at `step`, on the CPU; not to be written to."""
-    if config.mode == "lazy":
-        none = torch.zeros(0)
-        return MissedSteps(0, torch.zeros(2, dtype=torch.int64), none, none, False)
+    logarithms = config.log_beta1, config.log_beta2
+    if config.rows == "lazy":
+        no_terms = torch.zeros(0)
+        return MissedSteps(0, torch.zeros(2, dtype=torch.int64), no_terms, no_terms, False, *logarithms)
     last_settled = math.ceil(math.log(_SETTLED) / config.log_beta2)
     num_blocks = max(0, min(step - config.horizon, last_settled)) // _BLOCK + 1
     gaps = np.arange(config.horizon)
@@ -61,17 +64,18 @@ def missed_steps(step: int, config: RowAdamConfig) -> MissedSteps:
         torch.from_numpy(np.concatenate([weight, settled_weight])),
         torch.from_numpy(np.concatenate([epsilon, settled_epsilon])),
         True,
+        *logarithms,
     )
 
 
 @functools.lru_cache(maxsize=16)
-def _settled(config: RowAdamConfig, num_blocks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _settled(config: AdamConfig, num_blocks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The sums over `horizon` missed steps for last steps from 0 on."""
     start = np.arange(num_blocks * _BLOCK)
     return _terms(start, np.full(len(start), config.horizon), *_constants(config))
 
 
-def _constants(config: RowAdamConfig) -> tuple[float, float, float]:
+def _constants(config: AdamConfig) -> tuple[float, float, float]:
     return config.beta1, config.beta2, config.epsilon
 
 
@@ -114,24 +118,29 @@ def _exact_terms(start: int, gap: int, beta1: float, beta2: float, weight: np.nd
 
 @kernel_ieee
 def _in_two_terms(weight: np.ndarray, node: np.ndarray, num_terms: int) -> int:
-    """Replaces the terms by the two that have the same moments 0 to 3, where the nodes lie close together."""
+    """Replaces the terms, where the nodes lie close together, by their two-point Gauss quadrature; how many are left.
+
+    Let t be the nodes, shifted and stretched to mean 0 and variance 1 under the weights, and s their third moment. The
+    polynomial of degree 2 that is orthogonal to 1 and t is t^2 - s t - 1. Its roots are the two nodes, and a root t has
+    the share 1 / (1 + t^2) of the weight: moments 0 to 3 are those of all terms.
+    """
     if num_terms <= 2:
         return num_terms
-    total = center = variance = skew = 0.0
+    total = mean = variance = skew = 0.0
     for k in range(num_terms):
         total += weight[k]
-        center += weight[k] * node[k]
+        mean += weight[k] * node[k]
     total = max(total, 1e-300)
-    center /= total
+    mean /= total
     for k in range(num_terms):
-        off_center = node[k] - center
-        variance += weight[k] * off_center**2
-        skew += weight[k] * off_center**3
-    spread = max(math.sqrt(variance / total), 1e-30)
-    if spread > _MAX_SPREAD * center:
+        off_mean = node[k] - mean
+        variance += weight[k] * off_mean**2
+        skew += weight[k] * off_mean**3
+    deviation = max(math.sqrt(variance / total), 1e-30)
+    if deviation > _MAX_SPREAD * mean:
         return num_terms
-    skew /= total * spread**3
-    root = math.sqrt(skew**2 + 4)
-    for term, place in ((0, (skew - root) / 2), (1, (skew + root) / 2)):  # standardised; their product is -1
-        weight[term], node[term] = total / (1 + place**2), center + spread * place
+    skew /= total * deviation**3
+    discriminant = math.sqrt(skew**2 + 4)
+    for term, root in ((0, (skew - discriminant) / 2), (1, (skew + discriminant) / 2)):
+        weight[term], node[term] = total / (1 + root**2), mean + deviation * root
     return 2

@@ -1,4 +1,4 @@
-"""Adam's settings, and what it keeps of every row."""
+"""What Adam keeps of every row."""
 
 from __future__ import annotations
 

@@ -6,20 +6,20 @@ import torch
 
 from dualgnn_dist.embeddings.adam.missed_steps import missed_steps
 from dualgnn_dist.embeddings.adam.state import RowState
-from dualgnn_dist.embeddings.config import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig, StepScalars
 
 
 def read_rows(
     state: RowState,
     rows: torch.Tensor,
     step: int,
-    config: RowAdamConfig,
+    config: AdamConfig,
     out: torch.Tensor,
     places: torch.Tensor | None,
 ) -> torch.Tensor:
-    """See `row_adam.read_rows`."""
+    """See `adam.read_rows`."""
     values = state.values[rows]
-    values -= config.learning_rate * state.first_moment[rows] * _drift(state, rows, step, config)
+    values -= config.rate * state.first_moment[rows] * _drift(state, rows, step, config)
     return out.copy_(values) if places is None else out.index_copy_(0, places, values)
 
 
@@ -28,25 +28,23 @@ def update_rows(
     rows: torch.Tensor,
     gradients: tuple[torch.Tensor, torch.Tensor],
     sources: torch.Tensor,
-    step: int,
-    config: RowAdamConfig,
-    scale: float,
+    config: AdamConfig,
+    scalars: StepScalars,
 ) -> None:
-    """See `row_adam.update_rows`."""
+    """See `adam.update_rows`."""
     rows, gradient = _add_up(rows, torch.cat(gradients)[sources])
-    gradient *= scale
+    gradient *= scalars.scale
     values, first, second = state.values[rows], state.first_moment[rows], state.second_moment[rows]
-    if config.mode == "catch_up":
-        values -= config.learning_rate * first * _drift(state, rows, step - 1, config)
-        gap = (step - 1 - state.last_step[rows]).double()[:, None]
+    if config.rows == "catch_up":
+        values -= scalars.learning_rate * first * _drift(state, rows, scalars.step - 1, config)
+        gap = (scalars.step - 1 - state.last_step[rows]).double()[:, None]
         first *= torch.exp(config.log_beta1 * gap).float()
         second *= torch.exp(config.log_beta2 * gap).float()
-    step_size, epsilon = config.step_size(step)
-    first.lerp_(gradient, 1 - config.beta1)
-    second.mul_(config.beta2).addcmul_(gradient, gradient, value=1 - config.beta2)
-    state.values[rows] = values - step_size * first / (second.sqrt() + epsilon)
+    first.lerp_(gradient, scalars.rate1)
+    second.mul_(scalars.beta2).addcmul_(gradient, gradient, value=scalars.rate2)
+    state.values[rows] = values - scalars.step_size * first / (second.sqrt() + scalars.epsilon)
     state.first_moment[rows], state.second_moment[rows] = first, second
-    state.last_step[rows] = step
+    state.last_step[rows] = scalars.step
 
 
 def _add_up(rows: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,7 +62,7 @@ def _add_up(rows: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, t
     return distinct, total
 
 
-def _drift(state: RowState, rows: torch.Tensor, step: int, config: RowAdamConfig) -> torch.Tensor:
+def _drift(state: RowState, rows: torch.Tensor, step: int, config: AdamConfig) -> torch.Tensor:
     """The sum of every row's terms, [rows, width]."""
     last_step, root = state.last_step[rows].long(), state.second_moment[rows].sqrt()
     drift = torch.zeros_like(root)

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualgnn_dist.embeddings.adam import RowAdamConfig, RowState, read_rows, update_rows
+from dualgnn_dist.embeddings.adam import RowState, read_rows, update_rows
 from dualgnn_dist.embeddings.adam.missed_steps import entry_of, missed_steps
+from dualgnn_dist.embeddings.config import AdamConfig
 
 NUM_ROWS, WIDTH = 40, 13
 
@@ -21,7 +22,7 @@ def implementation(request, monkeypatch):
     monkeypatch.setattr(RowState, "has_kernels", request.param == "kernels")
 
 
-def update(state: RowState, rows: torch.Tensor, gradient: torch.Tensor, step: int, config: RowAdamConfig) -> None:
+def update(state: RowState, rows: torch.Tensor, gradient: torch.Tensor, step: int, config: AdamConfig) -> None:
     """An update as one worker alone makes it: every row once, with its own gradient."""
     update_rows(state, rows, (gradient, gradient[:0]), torch.arange(len(rows)), step, config)
 
@@ -60,7 +61,7 @@ def reference(
     ("mode", "optimizer_class"), [("catch_up", torch.optim.Adam), ("lazy", torch.optim.SparseAdam)]
 )
 def test_equals_torch_on_the_whole_table(mode, optimizer_class, betas, epsilon, implementation):
-    config = RowAdamConfig(learning_rate=1e-2, beta1=betas[0], beta2=betas[1], epsilon=epsilon, mode=mode)
+    config = AdamConfig(learning_rate=1e-2, beta1=betas[0], beta2=betas[1], epsilon=epsilon, rows=mode)
     state = new_state()
     start = state.values.clone()
     table = torch.nn.Parameter(start.double())
@@ -80,7 +81,7 @@ def test_the_two_modes_differ():
     """Or the comparisons above would not tell them apart."""
     ends = []
     for mode in ("catch_up", "lazy"):
-        state, config = new_state(), RowAdamConfig(learning_rate=1e-2, mode=mode)
+        state, config = new_state(), AdamConfig(learning_rate=1e-2, rows=mode)
         for step, rows, gradient in random_steps(200):
             update(state, rows, gradient, step, config)
         ends.append(read_rows(state, torch.arange(NUM_ROWS), 200, config))
@@ -96,7 +97,7 @@ def test_the_two_modes_differ():
 )
 def test_missed_steps_equal_one_dense_step_after_another(last_step, gap, betas, log_ratio):
     """In float64, for any ratio of sqrt(v) to epsilon: within 1e-5 of the drift."""
-    config = RowAdamConfig(learning_rate=1.0, beta1=betas[0], beta2=betas[1], epsilon=1e-8)
+    config = AdamConfig(learning_rate=1.0, beta1=betas[0], beta2=betas[1], epsilon=1e-8)
     root = 1e-8 * 10**log_ratio
     exact = 0.0
     for k in range(1, gap + 1):
@@ -110,20 +111,20 @@ def test_missed_steps_equal_one_dense_step_after_another(last_step, gap, betas, 
     assert float(drift) == pytest.approx(exact, rel=1e-5)
 
 
-def num_terms(last_step: int, step: int, config: RowAdamConfig) -> int:
+def num_terms(last_step: int, step: int, config: AdamConfig) -> int:
     missed = missed_steps(step, config)
     entry = entry_of(last_step, step, missed.horizon, len(missed.offsets) - 1)
     return int(missed.offsets[entry + 1] - missed.offsets[entry])
 
 
 def test_two_terms_are_enough_once_training_is_under_way():
-    config = RowAdamConfig(learning_rate=1.0)
+    config = AdamConfig(learning_rate=1.0)
     assert [num_terms(last_step, 1000, config) for last_step in (800, 900, 999, 1000)] == [2, 2, 1, 0]
     assert num_terms(3, 1000, config) > 2, "the second-moment corrections of the first steps differ too much"
 
 
 def test_the_terms_do_not_grow_with_the_training():
-    config = RowAdamConfig(learning_rate=1.0, beta1=0.5, beta2=0.9)
+    config = AdamConfig(learning_rate=1.0, beta1=0.5, beta2=0.9)
     assert len(missed_steps(10**9, config).weight) == len(missed_steps(10**6, config).weight) < 30_000
 
 
@@ -140,7 +141,7 @@ def contributions(draw):
 @given(contributions=contributions(), mode=st.sampled_from(["catch_up", "lazy"]), num_workers=st.integers(1, 3))
 def test_kernels_add_up_what_several_workers_send(contributions, mode, num_workers):
     rows, sources, num_own = contributions
-    config, states = RowAdamConfig(learning_rate=1e-2, mode=mode), [new_state(), new_state()]
+    config, states = AdamConfig(learning_rate=1e-2, rows=mode), [new_state(), new_state()]
     gradient = torch.randn(len(rows), WIDTH, generator=torch.Generator().manual_seed(len(rows)))
     update(states[0], torch.arange(20), torch.ones(20, WIDTH), 1, config)
     update(states[1], torch.arange(20), torch.ones(20, WIDTH), 1, config)
@@ -160,7 +161,7 @@ def test_kernels_add_up_what_several_workers_send(contributions, mode, num_worke
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_kernels_equal_torch_operations_on_many_rows(num_threads, monkeypatch):
     num_rows = 9000  # enough for two ranges
-    config = RowAdamConfig(learning_rate=1e-2)
+    config = AdamConfig(learning_rate=1e-2)
     states, shown = [], []
     for has_kernels in (True, False):
         monkeypatch.setattr(RowState, "has_kernels", has_kernels)
@@ -179,7 +180,7 @@ def test_kernels_equal_torch_operations_on_many_rows(num_threads, monkeypatch):
 
 
 def test_only_the_rows_asked_for_are_touched(implementation):
-    config, state = RowAdamConfig(learning_rate=1e-2), new_state()
+    config, state = AdamConfig(learning_rate=1e-2), new_state()
     update(state, torch.arange(NUM_ROWS), torch.ones(NUM_ROWS, WIDTH), 1, config)
     before = [tensor.clone() for tensor in state]
     update(state, torch.tensor([7, 3]), torch.ones(2, WIDTH), 9, config)
@@ -189,7 +190,7 @@ def test_only_the_rows_asked_for_are_touched(implementation):
 
 
 def test_reading_changes_nothing(implementation):
-    config, state = RowAdamConfig(learning_rate=1e-2), new_state()
+    config, state = AdamConfig(learning_rate=1e-2), new_state()
     update(state, torch.arange(10), torch.ones(10, WIDTH), 1, config)
     before = [tensor.clone() for tensor in state]
     shown = read_rows(state, torch.arange(NUM_ROWS), 50, config)
@@ -202,7 +203,7 @@ def test_reading_changes_nothing(implementation):
 
 @pytest.mark.parametrize("mode", ["catch_up", "lazy"])
 def test_no_rows_and_no_steps(implementation, mode):
-    config, state = RowAdamConfig(learning_rate=1e-2, mode=mode), new_state()
+    config, state = AdamConfig(learning_rate=1e-2, rows=mode), new_state()
     none = torch.zeros(0, dtype=torch.int64)
     assert read_rows(state, none, 0, config).shape == (0, WIDTH)
     update(state, none, torch.zeros(0, WIDTH), 1, config)
@@ -210,7 +211,7 @@ def test_no_rows_and_no_steps(implementation, mode):
 
 
 def test_a_row_that_does_not_exist_is_refused_before_a_kernel_sees_it():
-    config, wrong = RowAdamConfig(learning_rate=1.0), torch.tensor([3, NUM_ROWS])
+    config, wrong = AdamConfig(learning_rate=1.0), torch.tensor([3, NUM_ROWS])
     with pytest.raises(AssertionError, match="row out of range"):
         read_rows(new_state(), wrong, 0, config)
     with pytest.raises(AssertionError, match="row out of range"):
@@ -221,11 +222,11 @@ def test_a_row_that_does_not_exist_is_refused_before_a_kernel_sees_it():
     ("settings_", "message"),
     [
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
-        ({"learning_rate": 1.0, "beta1": 1.0}, "must lie below 1"),
+        ({"learning_rate": 1.0, "beta1": 1.0}, r"beta1 and beta2 must lie in \[0, 1\)"),
         ({"learning_rate": 1.0, "beta1": 0.99, "beta2": 0.9}, "beta1=0.99 must be below sqrt"),
         ({"learning_rate": 1.0, "epsilon": 0.0}, "epsilon=0.0 must be above 0"),
     ],
 )
 def test_settings_out_of_range(settings_, message):
     with pytest.raises(ValueError, match=message):
-        RowAdamConfig(**settings_)
+        AdamConfig(**settings_)

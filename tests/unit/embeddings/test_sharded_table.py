@@ -10,7 +10,8 @@ import torch
 from dualgnn_dist.base.table_part import Normal, TablePart, softmax_of_xavier_normal, xavier_normal, xavier_uniform
 from dualgnn_dist.base.world import World
 from dualgnn_dist.embeddings import sharded_table
-from dualgnn_dist.embeddings.adam import RowAdamConfig, RowState
+from dualgnn_dist.embeddings.adam import RowState
+from dualgnn_dist.embeddings.config import AdamConfig
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 
 PARTS = {"visual": TablePart(4, Normal(0.1)), "weights": TablePart(3, softmax_of_xavier_normal)}
@@ -19,7 +20,7 @@ ALONE = World()
 
 
 def make(num_rows=50, world=ALONE, parts=PARTS, name="user", seed=1, mode="catch_up", storage="device"):
-    return ShardedTable(name, num_rows, parts, world, seed, RowAdamConfig(learning_rate=0.1, mode=mode), storage)
+    return ShardedTable(name, num_rows, parts, world, seed, AdamConfig(learning_rate=0.1, rows=mode), storage)
 
 
 def test_parts_lie_side_by_side():

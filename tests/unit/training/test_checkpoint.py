@@ -10,7 +10,7 @@ import torch
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.table_part import TablePart, xavier_normal
 from dualgnn_dist.base.world import World
-from dualgnn_dist.embeddings.adam import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 from dualgnn_dist.training import checkpoint
 
@@ -20,7 +20,7 @@ AUTHOR = {"model": "dualgnn", "store": "9f3c"}
 
 
 def make_table(num_rows=23, parts=PARTS, seed=1, world=ALONE):
-    return ShardedTable("user", num_rows, parts, world, seed, RowAdamConfig(learning_rate=0.1))
+    return ShardedTable("user", num_rows, parts, world, seed, AdamConfig(learning_rate=0.1))
 
 
 def trained_table():
