@@ -49,6 +49,21 @@ def keep_freed_memory() -> bool:
     )
 
 
+@contextmanager
+def single_threaded_torch(num_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, in each of which torch computes with that thread alone.
+
+    It is set in each thread, as some products read the caller's setting; that changes this thread's too, which has its
+    own back afterwards.
+    """
+    threads_before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads_before)
+
+
 def peak_memory_bytes() -> int:
     """The most that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

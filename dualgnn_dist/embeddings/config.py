@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-_NEGLIGIBLE = 1e-7  # momentum left of a row after which its further drift is below float32's resolution
-
 from dualgnn_dist.base.config import setting
+
+_NEGLIGIBLE = 1e-7  # momentum left of a row after which its further drift is below float32's resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class StepScalars(NamedTuple):
 
     def in_float32(self) -> StepScalars:
         """As the kernels compute."""
-        return StepScalars(self.step, *map(np.float32, self[1:]))
+        return StepScalars(self.step, *map(np.float32, self[1:]))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,5 +5,5 @@ representations  what they consist of, and the files they are kept in
 top_k            every user's best items, exactly                                -> int32 [n, K]
 metrics          hits -> precision, recall, NDCG, ...                            -> sums and counts
 evaluate         the three in a row for one split                                -> means
-config           the `evaluation` section of a config
+config           the `evaluation` section of a config                            -> Protocol
 """

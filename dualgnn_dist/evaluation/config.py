@@ -1,11 +1,26 @@
-"""What is ranked and counted: the `evaluation` section of a config."""
+"""What is ranked and counted: the `evaluation` section of a config, and the protocol of one ranking."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dualgnn_dist.base.config import setting
 from dualgnn_dist.evaluation.metrics import NdcgConvention
+
+Split = Literal["valid", "test"]
+Candidates = Literal["all", "warm", "cold"]
+"""Which items are ranked and count as held out: all, those with a training interaction, or those without."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one split is ranked and counted."""
+
+    split: Split
+    ks: tuple[int, ...]
+    ndcg_convention: NdcgConvention = "standard"
+    candidates: Candidates = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +38,7 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if not self.ks or min(self.ks) < 1:
             raise ValueError("ks must be list lengths of at least 1")
+
+    def protocol(self, split: Split, candidates: Candidates = "all") -> Protocol:
+        """These settings for a ranking of one split."""
+        return Protocol(split, self.ks, self.ndcg_convention, candidates)

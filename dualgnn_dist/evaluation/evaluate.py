@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,25 +10,14 @@ import torch
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import metrics
+from dualgnn_dist.evaluation.config import Candidates, Protocol, Split
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.evaluation.top_k import top_k
 
 BLOCK = 16_384  # users ranked at a time: bounds the memory for lists and metrics
 
-Split = Literal["valid", "test"]
-Candidates = Literal["all", "warm", "cold"]
-"""Which items are ranked and count as held out: all, those with a training interaction, or those without."""
 
-
-def evaluate(
-    representations: Representations,
-    store: Store,
-    split: Split,
-    ks: tuple[int, ...],
-    convention: metrics.NdcgConvention,
-    world: World,
-    candidates: Candidates = "all",
-) -> dict[str, float]:
+def evaluate(representations: Representations, store: Store, protocol: Protocol, world: World) -> dict[str, float]:
     """Means over the split's users of every metric at every K, and `num_users`. The same on every worker.
 
     All candidates are ranked but a user's training items, and when testing its validation items too; the held-out items
@@ -38,8 +26,8 @@ def evaluate(
     Raises:
         UserError: no user has a held-out candidate.
     """
-    totals = dict.fromkeys([*metrics.metric_keys(ks), "num_users"], 0.0)
-    for _, values in user_metrics(representations, store, split, ks, convention, world, candidates):
+    totals = dict.fromkeys([*metrics.metric_keys(protocol.ks), "num_users"], 0.0)
+    for _, values in rank_users(representations, store, protocol, world):
         for name, value in metrics.sums(values).items():
             totals[name] += value
     summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64, device=world.device)).tolist()
@@ -47,33 +35,28 @@ def evaluate(
     return {**metrics.means(totals), "num_users": totals["num_users"]}
 
 
-def user_metrics(
-    representations: Representations,
-    store: Store,
-    split: Split,
-    ks: tuple[int, ...],
-    convention: metrics.NdcgConvention,
-    world: World,
-    candidates: Candidates = "all",
+def rank_users(
+    representations: Representations, store: Store, protocol: Protocol, world: World
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Every metric of this worker's users, block by block; no communication. See `evaluate`.
 
     Yields:
         users int32 [n], ascending, those with a held-out candidate; `name@k` -> float64 [n].
     """
-    listed = candidate_items(store, candidates)
-    vectors_of_items = representations.items if listed is None else representations.items[torch.from_numpy(listed)]
+    split, ks, num_items = protocol.split, protocol.ks, store.manifest.num_items
+    candidates = candidate_items(store, protocol.candidates)
+    item_vectors = representations.items if candidates is None else representations.items[torch.from_numpy(candidates)]
     for start in range(0, len(representations.user_rows), BLOCK):
         users = representations.user_rows[start : start + BLOCK].numpy().astype(np.int32)
-        offsets, held_out = _among(listed, *store.held_out(split, users), store.manifest.num_items)
-        counted = np.flatnonzero(np.diff(offsets))  # ranking a user without held-out items would tell nothing
-        if not len(counted):
+        offsets, held_out = _among(candidates, *store.held_out(split, users), num_items)
+        places = np.flatnonzero(np.diff(offsets))  # ranking a user without held-out items would tell nothing
+        if not len(places):
             continue
-        vectors = representations.users[start : start + BLOCK][torch.from_numpy(counted)]
-        excluded = _among(listed, *seen_items(store, users[counted], split), store.manifest.num_items)
-        ranked, _ = top_k(vectors, vectors_of_items, excluded, max(ks), num_threads=world.num_threads)
-        held_offsets = np.append(offsets[counted], offsets[-1])
-        yield users[counted], metrics.user_metrics(ranked, (held_offsets, held_out), ks, convention)
+        vectors = representations.users[start : start + BLOCK][torch.from_numpy(places)]
+        excluded = _among(candidates, *seen_items(store, users[places], split), num_items)
+        ranked, _ = top_k(vectors, item_vectors, excluded, max(ks), num_threads=world.num_threads)
+        held_out_offsets = np.append(offsets[places], offsets[-1])
+        yield users[places], metrics.user_metrics(ranked, (held_out_offsets, held_out), ks, protocol.ndcg_convention)
 
 
 def candidates_of(store: Store, ranks_cold_items: bool) -> tuple[Candidates, ...]:
@@ -106,13 +89,13 @@ def seen_items(store: Store, users: np.ndarray, split: Split) -> tuple[np.ndarra
 
 
 def _among(
-    listed: np.ndarray | None, offsets: np.ndarray, items: np.ndarray, num_items: int
+    candidates: np.ndarray | None, offsets: np.ndarray, items: np.ndarray, num_items: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of items with the positions in `listed` in their place, without those that are not there."""
-    if listed is None:
+    """Rows of items with the positions in `candidates` in their place, without those that are not there."""
+    if candidates is None:
         return offsets, items
-    position = np.full(num_items, -1, dtype=np.int32)
-    position[listed] = np.arange(len(listed), dtype=np.int32)
-    found = position[items]
-    before = np.concatenate([[0], np.cumsum(found >= 0)])
-    return before[offsets], found[found >= 0]
+    position_of_item = np.full(num_items, -1, dtype=np.int32)
+    position_of_item[candidates] = np.arange(len(candidates), dtype=np.int32)
+    positions = position_of_item[items]
+    num_before = np.concatenate([[0], np.cumsum(positions >= 0)])
+    return num_before[offsets], positions[positions >= 0]

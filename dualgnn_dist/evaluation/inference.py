@@ -119,8 +119,7 @@ class _Inference:
         co_users, graph = self._model.co_users, self._store.user_cooccurrence
         blocks = []
         for block in self._blocks_of_all_workers():
-            own = self._own_users[block].numpy().astype(np.int32)
-            rows = exact_co_users(graph, own, co_users)
+            rows = exact_co_users(graph, self._own_users[block].numpy().astype(np.int32), co_users)
             neighbors, positions = np.unique(rows.neighbors, return_inverse=True)
             route = Route(torch.from_numpy(neighbors.astype(np.int64)).to(users.device), self._world)
             vectors = route.answer(users[route.asked])
@@ -132,17 +131,17 @@ class _Inference:
         offsets, items = self._store.user_item.gather(users.numpy())
         return to_device(sparse_rows(offsets.astype(np.int32), items, self._num_items), self._world.device)
 
-    def _gather_items(self, own: Tensor) -> Tensor:
+    def _gather_items(self, own_rows: Tensor) -> Tensor:
         """[I, ...] from every worker's items."""
-        items = own.new_empty((self._num_items, *own.shape[1:]))
-        for rank, part in enumerate(self._world.gather_rows(own)):
+        items = own_rows.new_empty((self._num_items, *own_rows.shape[1:]))
+        for rank, part in enumerate(self._world.gather_rows(own_rows)):
             items[rank :: self._world.size] = part
         return items
 
     def _blocks_of_all_workers(self) -> Iterator[slice]:
         """The same number of blocks on every worker, for what they do together."""
-        most = -(-self._num_users // self._world.size)
-        return (slice(start, start + BLOCK) for start in range(0, max(1, most), BLOCK))
+        most_users = -(-self._num_users // self._world.size)
+        return (slice(start, start + BLOCK) for start in range(0, max(1, most_users), BLOCK))
 
 
 def _by_block(num_rows: int, function: Callable[[slice], Tensor]) -> Tensor:

@@ -6,7 +6,8 @@ precision throughout; rounding is for printing.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,45 @@ NdcgConvention = Literal["standard", "dualgnn"]
 NAMES = ("precision", "recall", "ndcg", "hitrate", "map", "mrr")
 
 
+class MetricKey(NamedTuple):
+    """`recall@20`: what is counted, and in lists of which length."""
+
+    name: str
+    k: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.k}"
+
+    @classmethod
+    def parse(cls, key: str) -> MetricKey:
+        """The inverse of `str`."""
+        name, _, k = key.partition("@")
+        return cls(name, int(k))
+
+
 def metric_keys(ks: tuple[int, ...]) -> list[str]:
     """The keys of all that is computed for these list lengths: `precision@5`, ..."""
-    return [f"{name}@{k}" for name in NAMES for k in ks]
+    return [str(MetricKey(name, k)) for name in NAMES for k in ks]
+
+
+def is_metric(key: str) -> bool:
+    """Whether it is the key of a metric; what else is told beside them (`num_users`) is none."""
+    return "@" in key
+
+
+def by_k(values: Mapping[str, float]) -> dict[int, dict[str, float]]:
+    """K -> metric's name -> value, in the order they come in; what is no metric is left out."""
+    table: dict[int, dict[str, float]] = {}
+    for key in filter(is_metric, values):
+        name, k = MetricKey.parse(key)
+        table.setdefault(k, {})[name] = values[key]
+    return table
+
+
+def headline(metric: str) -> list[str]:
+    """The metrics that a line on the screen has room for: the one that decides, recall and NDCG at the same K."""
+    k = MetricKey.parse(metric).k
+    return list(dict.fromkeys([metric, str(MetricKey("recall", k)), str(MetricKey("ndcg", k))]))
 
 
 def user_metrics(
@@ -53,18 +90,18 @@ def user_metrics(
     precision_sum = np.cumsum(hits * num_hits / ranks, axis=1)
     reciprocal_rank = np.maximum.accumulate(hits / ranks, axis=1)
 
-    evaluated = np.where(num_held > 0, 1.0, np.nan)
+    counts_user = np.where(num_held > 0, 1.0, np.nan)
     metrics: dict[str, np.ndarray] = {}
     for k in ks:
-        found, possible = num_hits[:, k - 1], np.minimum(num_held, k)
-        ideal_hits = possible if ndcg_convention == "standard" else found.astype(np.int64)
+        hits_at_k, possible_hits = num_hits[:, k - 1], np.minimum(num_held, k)
+        ideal_hits = possible_hits if ndcg_convention == "standard" else hits_at_k.astype(np.int64)
         metrics |= {
-            f"precision@{k}": found / k * evaluated,
-            f"recall@{k}": found / np.maximum(num_held, 1) * evaluated,
-            f"ndcg@{k}": dcg[:, k - 1] / ideal[np.maximum(ideal_hits, 1)] * evaluated,
-            f"hitrate@{k}": (found > 0) * evaluated,
-            f"map@{k}": precision_sum[:, k - 1] / np.maximum(possible, 1) * evaluated,
-            f"mrr@{k}": reciprocal_rank[:, k - 1] * evaluated,
+            f"precision@{k}": hits_at_k / k * counts_user,
+            f"recall@{k}": hits_at_k / np.maximum(num_held, 1) * counts_user,
+            f"ndcg@{k}": dcg[:, k - 1] / ideal[np.maximum(ideal_hits, 1)] * counts_user,
+            f"hitrate@{k}": (hits_at_k > 0) * counts_user,
+            f"map@{k}": precision_sum[:, k - 1] / np.maximum(possible_hits, 1) * counts_user,
+            f"mrr@{k}": reciprocal_rank[:, k - 1] * counts_user,
         }
     return {key: metrics[key] for key in metric_keys(ks)}
 

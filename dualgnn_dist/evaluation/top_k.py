@@ -10,13 +10,14 @@ it was written.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import kernel
+from dualgnn_dist.base.process import single_threaded_torch
 
 _CHUNK = 64  # scores that the filter compares at once
 # What truncating a factor to TF32 or bfloat16 loses of it, by torch.get_float32_matmul_precision().
@@ -56,33 +57,39 @@ def top_k(
     user_vectors, item_vectors = user_vectors.detach(), item_vectors.detach()
     users, items = _host_array(user_vectors, "user"), _host_array(item_vectors, "item")
     tolerances = _tolerances(users, items)
-    best_items = np.full((len(users), k), -1, dtype=np.int32)
-    best_scores = np.full((len(users), k), -np.inf)
+    lists = _Lists(
+        np.full((len(users), k), -1, dtype=np.int32),
+        np.full((len(users), k), -np.inf),
+        excluded[0][:-1].copy(),
+        excluded[0][1:],
+    )
 
-    def rank_users(first_user: int) -> None:
+    def rank_block(first_user: int) -> None:
         span = slice(first_user, min(first_user + user_block, len(users)))
-        cursors = excluded[0][span].copy()
-        ends = excluded[0][1:][span]
+        lists_of_block = _Lists(*(values[span] for values in lists))
         buffer = user_vectors.new_empty(user_block * item_block)
         for first_item in range(0, len(items), item_block):
             vectors = item_vectors[first_item : first_item + item_block]
             shape = (span.stop - span.start, len(vectors))
             scores = buffer[: shape[0] * shape[1]].view(shape)
             torch.mm(user_vectors[span], vectors.T, out=scores)
-            _scan(
-                scores.cpu().numpy(), first_item, users[span], items, tolerances[span],
-                excluded[1], cursors, ends, best_items[span], best_scores[span],
-            )  # fmt: skip
+            block = scores.cpu().numpy()
+            _scan(block, first_item, users[span], items, tolerances[span], excluded[1], lists_of_block)
 
     # A thread multiplies and scans its own users, so that scores are read from its cache; the product itself must then
     # be single-threaded. (10,000 x 100,000 x 64 on 2 cores: 0.8 s; products over all cores, in turn, 1.2 s.)
-    torch_threads = torch.get_num_threads()
-    try:  # set in each thread, as some products read the caller's setting; it changes this thread's too
-        with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(rank_users, range(0, len(users), user_block)))
-    finally:
-        torch.set_num_threads(torch_threads)
-    return best_items, best_scores
+    with single_threaded_torch(num_threads) as pool:
+        list(pool.map(rank_block, range(0, len(users), user_block)))
+    return lists.items, lists.scores
+
+
+class _Lists(NamedTuple):
+    """The lists of n users while they grow, and how far each user's excluded items were passed."""
+
+    items: np.ndarray  # int32 [n, k], best first
+    scores: np.ndarray  # float64 [n, k]
+    cursors: np.ndarray  # int64 [n], the next excluded item of each user
+    ends: np.ndarray  # int64 [n], behind the last one
 
 
 def _host_array(vectors: torch.Tensor, name: str) -> np.ndarray:
@@ -123,15 +130,13 @@ def _scan(
     items: np.ndarray,
     tolerances: np.ndarray,
     excluded: np.ndarray,
-    cursors: np.ndarray,
-    ends: np.ndarray,
-    best_items: np.ndarray,
-    best_scores: np.ndarray,
+    lists: _Lists,
 ) -> None:
-    """Merges a block of float32 `scores` [m, b] of items first_item.. into the running lists of m users.
+    """Merges a block of float32 `scores` [m, b] of items first_item.. into the lists of m users.
 
-    `cursors` walk along each user's excluded items; items must come in ascending order from call to call.
+    The cursors walk along each user's excluded items; items must come in ascending order from call to call.
     """
+    best_items, best_scores, cursors, ends = lists
     for row in range(scores.shape[0]):
         worst = best_scores[row, -1]
         threshold = np.float32(worst - tolerances[row])

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-
-def names_and_ks(keys: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Columns and rows for keys such as `recall@20`: names and Ks as they come; `num_users` is neither."""
-    parts = [key.partition("@") for key in keys if "@" in key]
-    return list(dict.fromkeys(name for name, _, _ in parts)), list(dict.fromkeys(k for _, _, k in parts))
+from dualgnn_dist.evaluation.metrics import by_k
 
 
 def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
@@ -30,10 +26,10 @@ def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
 
 
 def _table(title: str, values: Mapping[str, float]) -> Table:
-    names, ks = names_and_ks(values)
+    rows = by_k(values)
     table = Table(title=title)
-    for heading in ["K", *names]:
+    for heading in ["K", *next(iter(rows.values()), {})]:
         table.add_column(heading, justify="right")
-    for k in ks:
-        table.add_row(k, *(f"{values[f'{name}@{k}']:.4f}" for name in names))
+    for k, values_at_k in rows.items():
+        table.add_row(str(k), *(f"{value:.4f}" for value in values_at_k.values()))
     return table

@@ -12,7 +12,9 @@ import torch
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.evaluation.evaluate import Candidates, Split, user_metrics
+from dualgnn_dist.evaluation.config import Candidates, Protocol, Split
+from dualgnn_dist.evaluation.evaluate import rank_users
+from dualgnn_dist.evaluation.metrics import MetricKey
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 
@@ -43,10 +45,9 @@ def per_user(
     rows = np.arange(len(learned.users)) if users is None else users
     vectors = learned.users if users is None else learned.users[users]
     given = Representations(*map(torch.from_numpy, (rows, vectors, learned.items)))
-    ks = tuple(sorted({int(metric.partition("@")[2]) for metric in metrics}))
-    world = World(num_threads=os.cpu_count() or 1)
-    ranked = user_metrics(given, store, split, ks, run.config.evaluation.ndcg_convention, world, candidates)
-    blocks = [values for _, values in ranked]
+    ks = tuple(sorted({MetricKey.parse(metric).k for metric in metrics}))
+    protocol = Protocol(split, ks, run.config.evaluation.ndcg_convention, candidates)
+    blocks = [values for _, values in rank_users(given, store, protocol, World(num_threads=os.cpu_count() or 1))]
     by_metric = {metric: np.concatenate([np.empty(0), *(block[metric] for block in blocks)]) for metric in metrics}
     means = run.metrics[split][candidates]
     for metric, values in by_metric.items():

@@ -52,10 +52,8 @@ class Evaluator:
         return {candidates: self._rank(representations, split, candidates) for candidates in self._candidates}
 
     def _rank(self, representations: Representations, split: Split, candidates: Candidates) -> dict[str, float]:
-        started, settings = time.perf_counter(), self._settings
-        values = evaluate(
-            representations, self.store, split, settings.ks, settings.ndcg_convention, self._world, candidates
-        )
+        started = time.perf_counter()
+        values = evaluate(representations, self.store, self._settings.protocol(split, candidates), self._world)
         self._seconds["ranking"] += time.perf_counter() - started
         return values
 

@@ -20,6 +20,7 @@ from dualgnn_dist.base.files import write_atomically
 from dualgnn_dist.base.kernels import seconds_compiling
 from dualgnn_dist.base.screen import StepProgress, nothing, say
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
+from dualgnn_dist.evaluation.metrics import headline
 from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
@@ -97,10 +98,7 @@ class Recorder:
     def validated(self, progress: Progress, values: Mapping[str, float], is_best: bool) -> None:
         """The validation items were ranked."""
         self._log(progress.epoch, "validation", values)
-        metric = self._config.train.metric
-        _, _, k = metric.rpartition("@")
-        names = dict.fromkeys([metric, f"recall@{k}", f"ndcg@{k}"])
-        shown = "  ".join(f"{name} {values[name]:.4f}" for name in names)
+        shown = "  ".join(f"{name} {values[name]:.4f}" for name in headline(self._config.train.metric))
         self._say(f"epoch {progress.epoch}  validation  {shown}{'  best so far' if is_best else ''}")
 
     def tested(self, progress: Progress, values: Mapping[str, float]) -> None:

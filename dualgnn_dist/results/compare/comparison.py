@@ -15,7 +15,8 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.evaluation.evaluate import Candidates, Split
+from dualgnn_dist.evaluation.config import Candidates, Split
+from dualgnn_dist.evaluation.metrics import is_metric
 from dualgnn_dist.results.compare.paired_tests import Measured, measure
 from dualgnn_dist.results.finished_run import FinishedRun
 from dualgnn_dist.results.per_user import per_user
@@ -175,7 +176,7 @@ def _check_comparable(
 
 
 def _check_computed(run: FinishedRun, split: Split, candidates: str, metrics: Sequence[str]) -> None:
-    computed = [name for name in run.metrics[split][candidates] if "@" in name]  # the others are no metrics: num_users
+    computed = [name for name in run.metrics[split][candidates] if is_metric(name)]
     for metric in metrics:
         if metric not in computed:
             raise UserError(f"{run.folder} has no {split} metric {metric!r}{nearest(metric, computed)}")

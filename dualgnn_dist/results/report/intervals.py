@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.evaluation.evaluate import Split
+from dualgnn_dist.evaluation.config import Split
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 from dualgnn_dist.results.per_user import per_user

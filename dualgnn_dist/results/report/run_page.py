@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation.metrics import MetricKey, by_k, headline, is_metric
 from dualgnn_dist.results.finished_run import FinishedRun, Learned, Metrics
-from dualgnn_dist.results.metrics_table import names_and_ks
 from dualgnn_dist.results.report.axes import number
 from dualgnn_dist.results.report.blocks import (
     Block,
@@ -58,7 +58,8 @@ def run_page(record: RunRecord) -> str:
 
 def metrics_table(values: Metrics, half: Metrics) -> Table:
     """A row a list length K, a column a metric: the mean, and ± half of its 95 % interval where it is known."""
-    names, ks = names_and_ks(values)
+    rows = by_k(values)
+    names = list(dict.fromkeys(name for values_at_k in rows.values() for name in values_at_k))
 
     def cell(key: str) -> Cell:
         mean, around = values.get(key), half.get(key)
@@ -66,7 +67,7 @@ def metrics_table(values: Metrics, half: Metrics) -> Table:
             return Cell("-")
         return Cell(f"{mean:.4f}" if around is None else f"{mean:.4f} ± {_rounded(around)}")
 
-    return Table(["K", *names], [[Cell(k), *(cell(f"{name}@{k}") for name in names)] for k in ks])
+    return Table(["K", *names], [[Cell(str(k)), *(cell(str(MetricKey(name, k))) for name in names)] for k in rows])
 
 
 def again(config: str, name: str) -> str:
@@ -89,9 +90,10 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     run = record.finished
     facts = [("model", record.config.model.name)]
     if run is not None:
-        k = record.config.train.metric.rpartition("@")[2]
         test = next(iter(run.metrics["test"].values()))
-        facts += [(f"test {name}", f"{test[name]:.4f}") for name in (f"recall@{k}", f"ndcg@{k}") if name in test]
+        facts += [
+            (f"test {name}", f"{test[name]:.4f}") for name in headline(record.config.train.metric) if name in test
+        ]
     facts.append(("epochs", number(run.epochs if run else max(record.training, default=0))))
     if record.best_epoch is not None:
         facts.append(("best epoch", number(record.best_epoch)))
@@ -160,10 +162,10 @@ def _curves(record: RunRecord) -> list[Block]:
     further: list[Chart] = []
     if record.training:
         charts.append(lines("training loss", "epoch", [_series(record.training, "loss")], marked))
-    keys = list(dict.fromkeys(key for values in record.validation.values() for key in values))
-    judged = {"recall", "ndcg", record.config.train.metric.partition("@")[0]}
-    for name in names_and_ks(keys)[0]:
-        series = [_series(record.validation, key) for key in keys if key.partition("@")[0] == name and "@" in key]
+    keys = list(dict.fromkeys(key for values in record.validation.values() for key in values if is_metric(key)))
+    judged = {"recall", "ndcg", MetricKey.parse(record.config.train.metric).name}
+    for name in dict.fromkeys(MetricKey.parse(key).name for key in keys):
+        series = [_series(record.validation, key) for key in keys if MetricKey.parse(key).name == name]
         (charts if name in judged else further).append(lines(f"validation {name}", "epoch", series, marked))
     parts: list[Block] = [Grid(charts)]
     if further:

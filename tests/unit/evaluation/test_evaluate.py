@@ -16,7 +16,8 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import evaluate as evaluate_module
-from dualgnn_dist.evaluation.evaluate import Split, candidates_of, evaluate, seen_items
+from dualgnn_dist.evaluation.config import Protocol, Split
+from dualgnn_dist.evaluation.evaluate import candidates_of, evaluate, seen_items
 from dualgnn_dist.evaluation.metrics import NAMES
 from dualgnn_dist.evaluation.representations import Representations
 
@@ -79,7 +80,7 @@ def test_it_is_a_loop_over_users(
     split: Split, convention: Any, block: int, demo_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluate_module, "BLOCK", block)
-    found = evaluate(representations(demo_store, World()), demo_store, split, KS, convention, World())
+    found = evaluate(representations(demo_store, World()), demo_store, Protocol(split, KS, convention), World())
     expected = slow_evaluation(demo_store, split, convention)
     assert found == pytest.approx(expected, rel=1e-12)
     assert 0 < found["num_users"] < demo_store.manifest.num_users, "some users must have nothing held out"
@@ -97,7 +98,7 @@ def cold_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.mark.parametrize("candidates", ["all", "warm", "cold"])
 def test_warm_and_cold_items_apart(split: Split, candidates: Any, cold_store: Store) -> None:
     given = representations(cold_store, World())
-    found = evaluate(given, cold_store, split, KS, "standard", World(), candidates)
+    found = evaluate(given, cold_store, Protocol(split, KS, candidates=candidates), World())
     assert found == pytest.approx(slow_evaluation(cold_store, split, "standard", candidates), rel=1e-12)
     assert 0 < found["recall@10"] < 1
 
@@ -110,7 +111,7 @@ def test_what_is_ranked_depends_on_the_store_and_the_model(cold_store: Store, de
 
 def evaluate_both(world: World, store: Store) -> list[dict[str, float]]:
     given = representations(store, world)
-    return [evaluate(given, store, split, KS, "standard", world) for split in ("valid", "test")]  # type: ignore[arg-type]
+    return [evaluate(given, store, Protocol(split, KS), world) for split in ("valid", "test")]  # type: ignore[arg-type]
 
 
 def test_two_workers_find_what_one_does(demo_store: Store, run_workers: Callable[..., list[Any]]) -> None:
@@ -134,7 +135,7 @@ def test_what_is_not_recommended(split: Split, demo_store: Store) -> None:
 
 def test_fewer_items_than_a_list_is_long(demo_store: Store) -> None:
     given = representations(demo_store, World())
-    found = evaluate(given, demo_store, "test", (1000,), "standard", World())
+    found = evaluate(given, demo_store, Protocol("test", (1000,)), World())
     assert found["recall@1000"] == 1.0
 
 
@@ -143,4 +144,4 @@ def test_nothing_held_out_is_refused(demo_store: Store) -> None:
     kept = [user for user, items in pairs(demo_store, "valid").items() if not items]
     without = Representations(torch.tensor(kept), given.users[kept], given.items)
     with pytest.raises(UserError, match=r"no user has a held-out item.*choose a split that holds out"):
-        evaluate(without, demo_store, "valid", (1,), "standard", World())
+        evaluate(without, demo_store, Protocol("valid", (1,)), World())

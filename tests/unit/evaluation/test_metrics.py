@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.evaluation.metrics import NAMES, means, metric_keys, sums, user_metrics
+from dualgnn_dist.evaluation.metrics import NAMES, MetricKey, by_k, headline, means, metric_keys, sums, user_metrics
 
 KS = (1, 5, 10, 20)
 
@@ -108,3 +108,10 @@ def test_sums_over_disjoint_users_add_up_to_the_mean_of_all():
 def test_nothing_held_out_is_refused():
     with pytest.raises(UserError, match=r"no user has a held-out item.*choose a split"):
         means(sums(user_metrics(np.zeros((2, 5), dtype=np.int32), as_rows([[], []]), (5,))))
+
+
+def test_keys_are_cut_and_put_together_in_one_place():
+    assert [str(MetricKey.parse(key)) for key in metric_keys(KS)] == metric_keys(KS)
+    values = {"recall@5": 0.5, "recall@20": 0.7, "ndcg@5": 0.3, "num_users": 9.0, "ndcg@20": 0.4}
+    assert by_k(values) == {5: {"recall": 0.5, "ndcg": 0.3}, 20: {"recall": 0.7, "ndcg": 0.4}}
+    assert headline("recall@20") == ["recall@20", "ndcg@20"] and headline("map@5") == ["map@5", "recall@5", "ndcg@5"]
