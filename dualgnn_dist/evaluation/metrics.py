@@ -83,13 +83,8 @@ def user_metrics(
     assert ranked.ndim == 2 and len(held_out[0]) == len(ranked) + 1 and min(ks) > 0 and max(ks) <= ranked.shape[1]
     hits = _find_hits(ranked, *held_out).astype(np.float64)
     num_held = np.diff(held_out[0])
-    ranks = np.arange(1, ranked.shape[1] + 1)
-    ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(ranks + 1))])  # DCG of so many hits on top
-    num_hits = np.cumsum(hits, axis=1)
-    dcg = np.cumsum(hits / np.log2(ranks + 1), axis=1)
-    precision_sum = np.cumsum(hits * num_hits / ranks, axis=1)
-    reciprocal_rank = np.maximum.accumulate(hits / ranks, axis=1)
-
+    num_hits, dcg, precision_sum, reciprocal_rank = _cumulative(hits)
+    ideal = np.concatenate([[0.0], _cumulative(np.ones((1, ranked.shape[1])))[1][0]])  # DCG of so many hits on top
     counts_user = np.where(num_held > 0, 1.0, np.nan)
     metrics: dict[str, np.ndarray] = {}
     for k in ks:
@@ -104,6 +99,15 @@ def user_metrics(
             f"mrr@{k}": reciprocal_rank[:, k - 1] * counts_user,
         }
     return {key: metrics[key] for key in metric_keys(ks)}
+
+
+def _cumulative(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of float64 `hits` [n, K], over the first k of each list: hits, DCG, sum of the precisions at hits, 1 / first."""
+    ranks = np.arange(1, hits.shape[1] + 1)
+    num_hits = np.cumsum(hits, axis=1)
+    dcg = np.cumsum(hits / np.log2(ranks + 1), axis=1)
+    precision_sum = np.cumsum(hits * num_hits / ranks, axis=1)
+    return num_hits, dcg, precision_sum, np.maximum.accumulate(hits / ranks, axis=1)
 
 
 def sums(metrics: dict[str, np.ndarray]) -> dict[str, float]:

@@ -41,8 +41,7 @@ def top_k(
         item_vectors: float32 [I, d], on the same device.
         excluded: items never listed for a user: int64 [n + 1] offsets into int32 items, ascending within a user.
         k: length of a list.
-        user_block: users whose scores are held at once by a thread.
-        item_block: items likewise. A block of scores (4 B each) should fit the L2 cache.
+        user_block, item_block: whose scores a thread holds at once (4 B each): they should fit the L2 cache.
         num_threads: CPU threads, each with a block of users.
 
     Returns:
@@ -54,33 +53,27 @@ def top_k(
     """
     assert user_vectors.dtype == item_vectors.dtype == torch.float32 and k >= 1
     assert user_vectors.shape[1] == item_vectors.shape[1] and len(excluded[0]) == len(user_vectors) + 1
-    user_vectors, item_vectors = user_vectors.detach(), item_vectors.detach()
     users, items = _host_array(user_vectors, "user"), _host_array(item_vectors, "item")
-    tolerances = _tolerances(users, items)
-    lists = _Lists(
-        np.full((len(users), k), -1, dtype=np.int32),
-        np.full((len(users), k), -np.inf),
-        excluded[0][:-1].copy(),
-        excluded[0][1:],
-    )
+    lists = _new_lists(excluded[0], k)
+    vectors = _Vectors(user_vectors.detach(), item_vectors.detach(), users, items, _tolerances(users, items))
 
     def rank_block(first_user: int) -> None:
         span = slice(first_user, min(first_user + user_block, len(users)))
-        lists_of_block = _Lists(*(values[span] for values in lists))
-        buffer = user_vectors.new_empty(user_block * item_block)
-        for first_item in range(0, len(items), item_block):
-            vectors = item_vectors[first_item : first_item + item_block]
-            shape = (span.stop - span.start, len(vectors))
-            scores = buffer[: shape[0] * shape[1]].view(shape)
-            torch.mm(user_vectors[span], vectors.T, out=scores)
-            block = scores.cpu().numpy()
-            _scan(block, first_item, users[span], items, tolerances[span], excluded[1], lists_of_block)
+        _rank_block(vectors, span, item_block, excluded[1], _Lists(*(values[span] for values in lists)))
 
-    # A thread multiplies and scans its own users, so that scores are read from its cache; the product itself must then
-    # be single-threaded. (10,000 x 100,000 x 64 on 2 cores: 0.8 s; products over all cores, in turn, 1.2 s.)
     with single_threaded_torch(num_threads) as pool:
         list(pool.map(rank_block, range(0, len(users), user_block)))
     return lists.items, lists.scores
+
+
+class _Vectors(NamedTuple):
+    """What is ranked: where the product runs, and on the host."""
+
+    user_vectors: torch.Tensor  # float32 [n, d]
+    item_vectors: torch.Tensor  # float32 [I, d]
+    users: np.ndarray
+    items: np.ndarray
+    tolerances: np.ndarray  # float64 [n]
 
 
 class _Lists(NamedTuple):
@@ -92,9 +85,31 @@ class _Lists(NamedTuple):
     ends: np.ndarray  # int64 [n], behind the last one
 
 
+def _new_lists(excluded_offsets: np.ndarray, k: int) -> _Lists:
+    num_users = len(excluded_offsets) - 1
+    items, scores = np.full((num_users, k), -1, dtype=np.int32), np.full((num_users, k), -np.inf)
+    return _Lists(items, scores, excluded_offsets[:-1].copy(), excluded_offsets[1:])
+
+
+def _rank_block(vectors: _Vectors, span: slice, item_block: int, excluded_items: np.ndarray, lists: _Lists) -> None:
+    """Fills the `lists` of the users of `span`, a block of items at a time.
+
+    A thread multiplies and scans its own users, so that scores are read from its cache; the product itself must then be
+    single-threaded. (10,000 x 100,000 x 64 on 2 cores: 0.8 s; products over all cores, in turn, 1.2 s.)
+    """
+    num_users = span.stop - span.start
+    buffer = vectors.user_vectors.new_empty(num_users * item_block)
+    for first_item in range(0, len(vectors.items), item_block):
+        item_vectors = vectors.item_vectors[first_item : first_item + item_block]
+        scores = buffer[: num_users * len(item_vectors)].view(num_users, len(item_vectors))
+        torch.mm(vectors.user_vectors[span], item_vectors.T, out=scores)
+        users, tolerances = vectors.users[span], vectors.tolerances[span]
+        _scan(scores.cpu().numpy(), first_item, users, vectors.items, tolerances, excluded_items, lists)
+
+
 def _host_array(vectors: torch.Tensor, name: str) -> np.ndarray:
     """The vectors as a C-contiguous array, all finite."""
-    array = np.ascontiguousarray(vectors.cpu().numpy())
+    array = np.ascontiguousarray(vectors.detach().cpu().numpy())
     if not np.isfinite(array.sum(dtype=np.float64)):  # float64 cannot overflow here, and needs no copy
         rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
         raise UserError(
