@@ -62,7 +62,7 @@ class AdamConfig:
 
     def __post_init__(self) -> None:
         if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be above 0")
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
         if not (0 <= self.beta1 < 1 and 0 < self.beta2 < 1):
             raise ValueError(
                 f"beta1={self.beta1} and beta2={self.beta2}: beta1 and beta2 must lie in [0, 1), beta2 above 0"

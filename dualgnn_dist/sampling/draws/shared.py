@@ -41,7 +41,7 @@ class _Scratch(NamedTuple):
 
 @kernel
 def _draw(csr: CSRHandle, targets: np.ndarray, fanouts: np.ndarray, key: int, hop: int, excluded: Excluded) -> Drawn:
-    """A pure function of (key, hop, neighbour), but for targets whose neighbours in the window nobody knows."""
+    """A pure function of (key, hop, neighbour); of (key, hop, node) for a long row with edges left out."""
     rows, available, drawn = frame_of(csr, targets, fanouts, excluded)
     hop_key = mix(key, hop)
     scratch = _scratch(fanouts)

@@ -221,7 +221,7 @@ def test_a_row_that_does_not_exist_is_refused_before_a_kernel_sees_it():
 @pytest.mark.parametrize(
     ("settings_", "message"),
     [
-        ({"learning_rate": 0.0}, "learning_rate=0.0 must be above 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, not 0.0"),
         ({"learning_rate": 1.0, "beta1": 1.0}, r"beta1 and beta2 must lie in \[0, 1\)"),
         ({"learning_rate": 1.0, "beta1": 0.99, "beta2": 0.9}, "beta1=0.99 must be below sqrt"),
         ({"learning_rate": 1.0, "epsilon": 0.0}, "epsilon=0.0 must be above 0"),

@@ -118,7 +118,7 @@ def test_another_model_by_name_alone_leaves_nothing_of_the_first(small: Path) ->
             "exclude_positives needs other draws than pyg_lib",
         ),
         ({"sampler": {"backend": "numba"}}, "sampler.backend is gone: write sampler.draws=pyg_lib for pyg_lib"),
-        ({"optimizer": {"learning_rate": 0}, "for_model": None}, "learning_rate=0.0 must be above 0"),
+        ({"optimizer": {"learning_rate": 0}, "for_model": None}, "learning_rate must be above 0"),
         ({"optimizer": {"beta1": 1.0}}, "beta1 and beta2 must lie in [0, 1)"),
         ({"train": {"epochs": 0}}, "epochs, eval_every and patience must be at least 1"),
         (
