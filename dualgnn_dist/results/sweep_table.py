@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from dualgnn_dist.base.screen import TextTable
+from dualgnn_dist.evaluation.metrics import headline
 from dualgnn_dist.results.finished_sweep import SweepRecord
 from dualgnn_dist.training.sweep.folder import BEST, Trial
 
@@ -24,8 +24,8 @@ def show(folder: Path) -> None:
     headings = ("trial", sweep.metric, "epochs", "s", "ended", "settings")
     TextTable(headings, {title: [_cells(trial) for trial in trials[:_SHOWN]]}).show(console)
     if sweep.winner is not None:
-        test, k = sweep.winner.test, sweep.metric.rpartition("@")[2]
-        metrics = "  ".join(f"{name} {test[name]:.4f}" for name in _judged_by(sweep.metric, k, test))
+        test = sweep.winner.test
+        metrics = "  ".join(f"{name} {test[name]:.4f}" for name in headline(sweep.metric) if name in test)
         console.print(f"test metrics of trial {sweep.winner.number}, measured once: {metrics}", highlight=False)
     console.print(
         f"as a run of its own: python -m dualgnn_dist.train --config {folder / BEST}", soft_wrap=True, highlight=False
@@ -41,11 +41,6 @@ def _cells(trial: Trial) -> tuple[str, ...]:
         trial.state if trial.error is None else f"failed: {trial.error[:60]}",
         "  ".join(f"{key.rpartition('.')[2]} {_short(value)}" for key, value in trial.params.items()),
     )
-
-
-def _judged_by(metric: str, k: str, test: Mapping[str, float]) -> list[str]:
-    """The metric of the sweep, and recall and NDCG at its K."""
-    return [name for name in dict.fromkeys([metric, f"recall@{k}", f"ndcg@{k}"]) if name in test]
 
 
 def _short(value: Any) -> str:
