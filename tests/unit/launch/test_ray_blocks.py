@@ -20,7 +20,8 @@ from dualgnn_dist.data.prepare.cooccurrence import graph as cooccurrence_module
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap, ThreadMap
 from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.launch.ray_blocks import RayMap, blocks_of, ray_map
+from dualgnn_dist.launch.ray_blocks import RayMap, ray_map
+from dualgnn_dist.launch.workers import blocks_of
 
 
 @pytest.fixture(scope="module")
