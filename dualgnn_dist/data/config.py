@@ -20,7 +20,7 @@ class DataConfig:
         store: its folder, or a URL such as `s3://bucket/stores/mine`, which every node copies to its disk once.
         modalities: those that the model may read, in this order; null takes all that the store has.
         drop_modality: content to hide, as an experiment; null hides nothing.
-        cache: where such copies go; null takes `stores` in the node's cache, see `node_cache`.
+        cache: where such copies go; null takes `stores` in the node's cache folder.
         verify: reads every byte before the store is used; what is damaged of a copy is fetched again.
     """
 

@@ -22,6 +22,7 @@ class DropModality:
     Args:
         share: of the items, from 0 to 1.
         modality: whose content is hidden; `any`: each modality of an item on its own, so some items lose several.
+        seed: of which items lose it.
     """
 
     share: float

@@ -47,6 +47,9 @@ class AdamConfig:
 
     Args:
         learning_rate: null takes the model's own.
+        beta1: decay of the mean of gradients, a step.
+        beta2: decay of the mean of squared gradients, a step.
+        epsilon: added to the root of the latter before it divides.
         rows: `catch_up` gives untouched rows the moment decay and the momentum that dense Adam would have given them,
             when they are next read; `lazy` leaves them as they were, as `torch.optim.SparseAdam` does.
 

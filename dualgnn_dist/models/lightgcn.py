@@ -22,7 +22,7 @@ class LightGCNConfig(ModelConfig):
     """LightGCN's own settings.
 
     Args:
-        num_layers: L.
+        num_layers: L, hops of propagation.
         regularization: of half the squared layer-0 rows of each triple.
     """
 

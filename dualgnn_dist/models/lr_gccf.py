@@ -24,7 +24,7 @@ class LRGCCFConfig(ModelConfig):
 
     Args:
         width: d of the id tables; a representation has (num_layers + 1) d.
-        num_layers: L.
+        num_layers: L, hops of propagation.
         regularization: of the squared representations of each triple.
     """
 

@@ -25,6 +25,7 @@ class SamplerConfig:
         threads: that make batches ahead, for each worker.
         prefetch: batches made or waiting ahead, for each worker; at least one a thread.
         negatives: `uniform`, or `popularity`: in proportion to degree ^ `negative_alpha`.
+        negative_alpha: of `popularity`: 0 is uniform, 1 goes by the plain number of a node's interactions.
         num_negatives: of each interaction; its loss is the mean over them.
         exclude_positives: whether a batch's own positive edges are left out of its sampled graphs: no propagation along
             them, and their items do not count as shared with co-users.

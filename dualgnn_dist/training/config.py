@@ -180,8 +180,8 @@ class RunSection:
 
     Args:
         name: a new folder under `output`; left out, the config's file name, the model and the seed make it.
-        output: a folder that every node sees, or a URL: then each node works in its cache, and `mirror` keeps the run
-            at the URL.
+        output: a folder that every node sees, or a URL: then each node works in its cache, and what is
+            written is kept at the URL too.
         seed: of first values, order, negatives and neighbours.
         trackers: where the run is written down beside its folder and TensorBoard: `mlflow`, `wandb`.
     """

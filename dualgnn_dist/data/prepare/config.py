@@ -17,10 +17,10 @@ class PrepareConfig:
     """How a store is made from raw data.
 
     Args:
-        format: a key of `FORMATS`.
-        input: the raw data's file or folder; None for formats that make their own.
+        format: which of the input formats the raw data is in.
+        input: the raw data's file or folder; null for formats that make their own.
         modalities: name -> file, relative to the input folder; for `recbole`, a column of its `.item` file.
-        options: the format's own settings.
+        options: the format's own settings, see there.
         split: `given` by the input's labels; `random` within a user; `leave_one_out`: a user's last interaction is
             the test, the one before the validation; `user_time`: a user's latest shares; `global_time`: two moments
             for all; `cold_items`: whole items are held out, the rest is split as by `random`.
@@ -28,10 +28,10 @@ class PrepareConfig:
         cold_share: of the items that `cold_items` holds out.
         k_core: drop users and items with fewer interactions until none is left; 0 keeps all.
         num_co_users: K_store, the co-occurrence neighbours kept of a user.
-        max_item_degree: items with more training users are left out of the co-occurrence counts; None: exact counts.
+        max_item_degree: items with more training users are left out of the co-occurrence counts; null: exact counts.
         rows_per_shard: of every file of the store.
         seed: of the split and of the training interactions' order.
-        num_threads: None takes all cores. The store does not depend on it.
+        num_threads: null takes all cores. The store does not depend on it.
         backend: what counts co-occurrence: `threads` of this process, or tasks of a `ray` cluster.
         overwrite: replace an existing store.
     """

@@ -207,8 +207,7 @@ def _check(sweep: Sweep) -> None:
     """Every end of every distribution makes a config of its own; what none of them could be is refused here."""
     base = sweep.base
     for key, distribution in sweep.space.items():
-        section, _, name = key.partition(".")
-        if section == "prepare" or key in _SHARED or decision(section, name) != "numbers":
+        if not searchable(key):
             raise UserError(
                 f"search.{key}: all trials share it; searched can be what decides the numbers of a step: settings of "
                 "model (but its name), sampler, optimizer and train"
@@ -220,6 +219,12 @@ def _check(sweep: Sweep) -> None:
             f"sweep.grace_epochs={sweep.config.grace_epochs} is more than train.epochs={base.train.epochs}: no trial "
             "could end early; lower it, or set sweep.stopper=none"
         )
+
+
+def searchable(key: str) -> bool:
+    """Whether trials may differ in `section.key` of their configs."""
+    section, _, name = key.partition(".")
+    return section != "prepare" and key not in _SHARED and decision(section, name) == "numbers"
 
 
 def value_at(config: RunConfig, key: str) -> Any:

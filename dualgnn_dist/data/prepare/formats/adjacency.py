@@ -26,7 +26,13 @@ BLOCK_LINES = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class AdjacencyOptions:
-    """The file of every split in the input folder; None where there is none (then `prepare.split` must make it)."""
+    """The file of every split in the input folder. What `prepare.split` is to make has no file: null.
+
+    Args:
+        train: of the training interactions.
+        valid: of the held-out validation items; null: there is none.
+        test: of the held-out test items; null: there is none.
+    """
 
     train: str = "train.txt"
     valid: str | None = "valid.txt"

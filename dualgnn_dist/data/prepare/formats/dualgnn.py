@@ -30,9 +30,12 @@ class DualGNNOptions:
     """The files in the input folder, and the sizes.
 
     Args:
+        train: pairs of user and item to train on.
+        valid: the validation items of every user.
+        test: the test items of every user.
         user_items: a dict user -> its training items. Not needed; if given, it must agree with `train`.
-        num_users: None takes the smallest item id in the three files, which is right if the item of row 0 occurs.
-        num_items: None takes what the features and the interactions need.
+        num_users: null takes the smallest item id in the three files, which is right if the item of row 0 occurs.
+        num_items: null takes what the features and the interactions need.
     """
 
     train: str = "train.npy"

@@ -29,7 +29,10 @@ class MMRecOptions:
     """The interactions' file and columns.
 
     Args:
-        interactions: the file in the input folder; None takes its only `*.inter`.
+        interactions: the file in the input folder; null takes its only `*.inter`.
+        user_column: holds the user's id.
+        item_column: holds the item's id.
+        label_column: holds the split: 0 training, 1 validation, 2 test.
     """
 
     interactions: str | None = None

@@ -28,7 +28,7 @@ class MovieLensOptions:
     """Which ratings are interactions, and where a modality's ids are.
 
     Args:
-        min_rating: ratings below it are left out; None takes all.
+        min_rating: ratings below it are left out; null takes all.
         item_column: the item id column of Parquet modalities.
         item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
     """

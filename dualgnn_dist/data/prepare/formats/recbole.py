@@ -40,10 +40,13 @@ class RecBoleOptions:
     """Files and columns; columns without their types.
 
     Args:
-        dataset: the files' stem; None takes the only one.
-        timestamp_column: None takes `timestamp` if there is one.
+        dataset: the files' stem; null takes the only one.
+        user_column: holds the user's id.
+        item_column: holds the item's id.
+        timestamp_column: holds when; null takes `timestamp` if there is one.
+        rating_column: holds a rating; null: there is none.
         min_rating: interactions rated lower are left out; needs `rating_column`.
-        parts: the names of the training, validation and test files, as in `<dataset>.train.inter`; None: one file.
+        parts: the names of the training, validation and test files, as in `<dataset>.train.inter`; null: one file.
         id_type: `integer` ids are checked and stored as int64, `text` ids as they are written.
     """
 

@@ -34,14 +34,23 @@ class SyntheticOptions:
     """Sizes and strengths.
 
     Args:
+        num_users: users, ids from 0.
+        num_items: items, ids from 0.
         num_interactions: expected over all users; a user has at least `min_interactions`, the rest is exponential.
-        num_topics: of each modality. `favourite_topics` of them draw a community's members.
+        min_interactions: that every user has.
+        num_communities: groups of users who share a taste.
+        num_topics: of each modality.
+        favourite_topics: those of a modality that draw a community's members.
         taste: the share of interactions that follow the community's taste; the rest follow popularity alone.
         zipf: popularity of the r-th item is proportional to r^-zipf.
         feature_noise: standard deviation of the noise in vectors over that of the topic centres; the share of tokens
             that are not of the item's topic is noise / (1 + noise).
         missing_share: of the items, for each modality on its own.
+        visual_dimension: of an item's visual vector.
+        acoustic_dimension: of an item's acoustic vector.
+        vocabulary_size: different tokens of the texts.
         textual_dimension: of a text's vector; 0: a text is a list of tokens.
+        seed: of everything that is drawn.
     """
 
     num_users: int = 2000

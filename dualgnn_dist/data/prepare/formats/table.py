@@ -25,11 +25,15 @@ class TableOptions:
     """The columns of the interactions, and where a modality's ids are.
 
     Args:
+        user_column: holds the user's id.
+        item_column: holds the item's id.
+        timestamp_column: holds when, as a number or a point in time; null: there is none.
+        rating_column: holds a rating; null: there is none.
         id_type: `integer` ids are checked and stored as int64, `text` ids as they are written.
-        split_column: holds train, valid, test or 0, 1, 2.
+        split_column: holds train, valid, test or 0, 1, 2; null: there is none.
         min_rating: interactions rated lower are left out; needs `rating_column`.
-        separator: of a text file; None goes by its ending.
-        feature_item_column: the item id column of Parquet modalities; None: as `item_column`.
+        separator: of a text file; null goes by its ending.
+        feature_item_column: the item id column of Parquet modalities; null: as `item_column`.
         item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
     """
 
