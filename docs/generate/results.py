@@ -196,7 +196,7 @@ def _by_model(*names: str) -> dict[str, Any]:
     return {row["model"]: row for row in _model_rows(*names)}
 
 
-def tables() -> dict[str, Callable[[], str]]:
+def blocks() -> dict[str, Callable[[], str]]:
     """Every table of this file by its name in the pages."""
     arguments: dict[str, tuple[Callable[..., str], Sequence[str]]] = {
         "results-tiktok": (models, ["quality_tiktok", "quality_tiktok_mmgcn"]),

@@ -157,6 +157,6 @@ def in_short() -> str:
     return table(_HEADINGS, [_step(), _cooccurrence(), _ranking()])
 
 
-def tables() -> dict[str, Callable[[], str]]:
+def blocks() -> dict[str, Callable[[], str]]:
     """Every table of this file by its name in the pages."""
     return {"speed-stages": stages, "speed-short": in_short}

@@ -193,7 +193,7 @@ def stages_of_runs() -> str:
     return sourced(table([*headings, "peak MiB of each worker"], rows), *(f"stages_{run}" for run in data))
 
 
-def tables() -> dict[str, Callable[[], str]]:
+def blocks() -> dict[str, Callable[[], str]]:
     """Every table of this file by its name in the pages."""
     makers: Sequence[tuple[str, Callable[[], str]]] = (
         ("speed-step", parts_of_a_step),

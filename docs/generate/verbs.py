@@ -18,7 +18,7 @@ def _help(verb: str) -> str:
     return f"```text\n{parser.format_help().rstrip()}\n```"
 
 
-def helps() -> dict[str, Callable[[], str]]:
+def blocks() -> dict[str, Callable[[], str]]:
     """What makes each verb's help, by its name in the pages."""
     sys.path.insert(0, str(ROOT))  # as from the root of the repository, where nothing is installed
     return {f"help-{verb}": lambda verb=verb: _help(verb) for verb in VERBS}
