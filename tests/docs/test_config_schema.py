@@ -175,6 +175,13 @@ def test_a_slip_is_marked_and_refused(key: str, value: Any, tmp_path: Path) -> N
     assert marks(values)
 
 
+@pytest.mark.parametrize("section", ["data", "model"])
+def test_a_file_needs_data_and_model(section: str, tmp_path: Path) -> None:
+    values = {name: settings for name, settings in DEBUG.items() if name != section}
+    assert refusal(values, tmp_path) is not None
+    assert marks(values)
+
+
 def test_an_editor_shows_what_a_key_is() -> None:
     """Description and default of every key, and what can be chosen."""
     for name, section in SCHEMA["$defs"].items():
