@@ -2,30 +2,37 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Constraints pin every package, so that an install today and one in a year are the same.
+PIP := $(VENV)/bin/pip install --quiet --constraint constraints.txt --editable
+SAYS_WHAT_IS_NEEDED := pyproject.toml setup.py constraints.txt
 
-.PHONY: install train test docs lint clean
+.PHONY: install train test docs clean
 
 install: $(VENV)/.installed
 
-# Constraints pin every package, so that an install today and one in a year are the same.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: $(SAYS_WHAT_IS_NEEDED)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(PIP) .
 	touch $@
 
-train: install
-	$(RUN) -m dualgnn_dist.train --config configs/quickstart.yaml run.name=quickstart_$$(date +%Y%m%d_%H%M%S)
+# The test tools come on top, when something is tested.
+$(VENV)/.test_tools: $(VENV)/.installed
+	$(PIP) '.[test]'
+	touch $@
 
-test: install
+train: $(VENV)/.installed
+	$(RUN) -m dualgnn_dist.train
+
+test: $(VENV)/.test_tools
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m pytest
 
 # Material says at every build that a successor is coming.
-docs: install
+docs: $(VENV)/.test_tools
 	$(RUN) docs/generate
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) runs stores site
+	rm -rf $(VENV) runs stores site build dist *.egg-info

@@ -26,6 +26,7 @@ import dualgnn_dist
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.sweep.space import load_sweep
 from tests.cluster.kuberay_schema import KINDS
+from tests.test_wheel import BUILT_FROM
 
 ROOT = Path(dualgnn_dist.__file__).parents[1]
 CLUSTER = ROOT / "cluster"
@@ -184,6 +185,16 @@ def test_the_image_installs_what_the_project_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert printed.splitlines() == project["dependencies"]
     assert re.findall(r"^USER (.+)$", text, re.M) == ["1000"]
+
+
+def test_all_that_the_package_is_built_from_goes_to_the_nodes() -> None:
+    """An installation on a node builds the package there; `tests/test_wheel.py` builds it from the same files."""
+    needed = {*BUILT_FROM, "dualgnn_dist", "configs"}
+    copied = re.findall(r"^COPY (.+) \S+$", (CLUSTER / "Dockerfile").read_text(), re.M)
+    assert {name for names in copied for name in names.split()} == needed | {"constraints.txt"}
+    for path in RAY_UP:
+        mounts = {there: here for there, here in read(path)["file_mounts"].items() if not here.startswith("~")}
+        assert mounts == {f"~/dualgnn_dist/{name}": name for name in needed | {"constraints.txt"}}
 
 
 def commands(text: str) -> list[tuple[str, list[str], str | None]]:
