@@ -102,6 +102,7 @@ def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: S
 class _Trainer(TorchTrainer):
     """Leaves Ctrl-C to `stop.on_signals`: Ray's own handler would end the workers without a checkpoint."""
 
+    # A private name of Ray, which is why pyproject.toml caps it.
     def _register_sigint_handler(self, controller: Any) -> None:
         pass
 

@@ -29,6 +29,7 @@ class _Search(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict | None:
         params = super().suggest(trial_id)
+        # `_ot_trials` is a private name of Ray, which is why pyproject.toml caps it.
         return None if params is None else {"params": params, "number": self._ot_trials[trial_id].number}
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
