@@ -19,11 +19,16 @@ sys.path.insert(0, str(ROOT))  # as from the root of the repository, where nothi
 from dualgnn_dist.base.config import Decides, decides
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.models import MODELS
+from dualgnn_dist.sampling.draws import DRAWS
 from dualgnn_dist.training.config import SECTIONS
 from dualgnn_dist.training.sweep.space import SweepConfig
 
 # Texts that name an entry of a table: the classes know them as texts, because the tables are open.
-CHOICES: dict[str, tuple[str, ...]] = {"prepare.format": tuple(FORMATS), "model.name": tuple(MODELS)}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "prepare.format": tuple(FORMATS),
+    "model.name": tuple(MODELS),
+    "sampler.draws": tuple(DRAWS),
+}
 
 # What the program puts in the place of a value that the file leaves out, beside the defaults of the classes.
 LEFT_OUT = {"run.name": "file, model and seed"}
