@@ -70,7 +70,7 @@ def test_the_page_names_them() -> None:
     page = (ROOT / "docs/api.md").read_text()
     rows = [re.match(r"\| (.+?) \|", line) for line in page.splitlines() if line.startswith("| `")]
     names = {name for row in rows if row for name in re.findall(r"`(\w+)", row[1])}
-    assert names == set(PUBLIC)
+    assert names - {"__version__"} == set(PUBLIC)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

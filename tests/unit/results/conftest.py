@@ -15,6 +15,7 @@ import yaml
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
+from dualgnn_dist.evaluation.config import Protocol
 from dualgnn_dist.evaluation.evaluate import evaluate
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.evaluation.representations import Representations
@@ -49,7 +50,9 @@ def make_run(tmp_path: Path, demo_store: Store) -> Callable[..., Path]:
         representations.write(folder / "representations" / "items.arrow", rows, demo_store.ids("items"), items)
         given = Representations(torch.arange(len(users)), torch.from_numpy(users), torch.from_numpy(items))
         ks, convention = config.evaluation.ks, config.evaluation.ndcg_convention
-        valid, test = (evaluate(given, demo_store, split, ks, convention, World()) for split in ("valid", "test"))  # type: ignore[arg-type]
+        valid, test = (
+            evaluate(given, demo_store, Protocol(split, ks, convention), World()) for split in ("valid", "test")
+        )  # type: ignore[arg-type]
         facts = {"validation": valid, "test": test, "num_workers": workers, "best_epoch": 1, "epochs": 1}
         facts |= {"seconds": {}, "peak_memory_bytes": [1], "versions": {}}
         facts["store"] = {"path": str(demo_store.path), "fingerprint": demo_store.manifest.fingerprint}
@@ -96,7 +99,7 @@ def make_demo_run(demo_store: Store, tmp_path: Path) -> Callable[..., Path]:
         (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
         rows = np.arange(len(from_vectors.users))
         given_vectors = Representations(*map(_tensor, (rows, from_vectors.users, from_vectors.items)))
-        test = evaluate(given_vectors, demo_store, "test", (5, 10), "standard", World())
+        test = evaluate(given_vectors, demo_store, Protocol("test", (5, 10)), World())
         metrics = {
             "validation": values,
             "test": test,
