@@ -8,7 +8,7 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
 
-pytest_plugins = ["dense_reference", "gloo_workers"]
+pytest_plugins = ["dense_reference", "gloo_workers", "order_of_writes"]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from dense_reference import star_gcn_blocks
@@ -77,19 +79,30 @@ def test_full_fanout_equals_the_dense_reference(
             torch.testing.assert_close(gradient, other, rtol=1e-5, atol=1e-8)
 
 
-def test_an_exclusion_changes_the_graph_by_the_positive_edges_alone(demo_store: Store) -> None:
+@pytest.mark.parametrize("side", ["users", "items"])
+def test_an_exclusion_changes_the_graph_by_the_positive_edges_alone(side: str, demo_store: Store) -> None:
+    """Of the seeds of both sides: a positive edge that one of them kept would tell the answer."""
     model = MODELS["lightgcn"](MODELS["lightgcn"].Config(width=8), sizes_of(demo_store, None))
     batch = Loader(demo_store, model, replace(FULL, exclude_positives=True), 5, World()).batch(0, 0)
-    first = batch.around.subgraph.hops[0].to_users
-    pairs = set()
-    for user in range(first.shape[0]):
-        for edge in range(first.offsets[user], first.offsets[user + 1]):
-            pairs.add((int(batch.around.subgraph.users[user]), int(batch.around.subgraph.items[first.sources[edge]])))
-    users, items = batch.around.subgraph.users, batch.around.subgraph.items
+    graph = batch.around.subgraph
+    hop, users, items = graph.hops[0], graph.users.numpy(), graph.items.numpy()
     positives = {(int(users[u]), int(items[i])) for u, i in zip(batch.users, batch.positives, strict=True)}
-    seeds = {int(user) for user in users[: batch.around.subgraph.user_reach[0]]}
-    all_edges = {(user, int(item)) for user in seeds for item in demo_store.user_item.row(user)}
-    assert pairs == all_edges - positives
+    if side == "users":
+        seeds = users[: graph.user_reach[0]]
+        sampled = {(int(users[t]), int(items[n])) for t, n in _edges(hop.to_users)}
+        stored = {(int(user), int(item)) for user in seeds for item in demo_store.user_item.row(user)}
+    else:
+        seeds = items[: graph.item_reach[0]]
+        sampled = {(int(users[n]), int(items[t])) for t, n in _edges(hop.to_items)}
+        stored = {(int(user), int(item)) for item in seeds for user in demo_store.item_user.row(item)}
+    assert positives < stored, "each seed of a positive edge has others"
+    assert sampled == stored - positives
+
+
+def _edges(matrix: Any) -> list[tuple[int, int]]:
+    """(target, source) positions of every entry."""
+    targets = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.offsets.numpy()))
+    return list(zip(targets.tolist(), matrix.sources.tolist(), strict=True))
 
 
 def side_by_side(parts: dict[str, Tensor], nodes: Tensor) -> Tensor | None:
