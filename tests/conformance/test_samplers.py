@@ -241,27 +241,37 @@ def test_shared_draws_reach_fewer_nodes_in_as_many_edges() -> None:
     )  # another step, other numbers
 
 
+SIDES = ["users", "items"]
+
+
+def rows_of_side(side: str) -> ShardedCSR:
+    """What the nodes of a side draw from."""
+    return graphs()[SIDES.index(side)]
+
+
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("kind", [IndependentDraw, SharedDraw])
-def test_a_node_draws_the_same_in_any_company(kind: type[Draw]) -> None:
+def test_a_node_draws_the_same_in_any_company(kind: type[Draw], side: str) -> None:
     draw = kind(*graphs())
-    users = np.arange(NUM_USERS, dtype=np.int32)
-    together = rows_of(draw("users", users, 3, np.uint64(11), 1))
-    for user in users:
-        assert rows_of(draw("users", users[user : user + 1], 3, np.uint64(11), 1)) == [together[user]]
-    assert rows_of(draw("users", users[::-1].copy(), 3, np.uint64(11), 1)) == together[::-1]
+    nodes = np.arange(rows_of_side(side).num_rows, dtype=np.int32)
+    together = rows_of(draw(side, nodes, 3, np.uint64(11), 1))
+    for node in nodes:
+        assert rows_of(draw(side, nodes[node : node + 1], 3, np.uint64(11), 1)) == [together[node]]
+    assert rows_of(draw(side, nodes[::-1].copy(), 3, np.uint64(11), 1)) == together[::-1]
     sharded = kind(*(in_shards(graph, 4) for graph in graphs()))
-    assert rows_of(sharded("users", users, 3, np.uint64(11), 1)) == together
+    assert rows_of(sharded(side, nodes, 3, np.uint64(11), 1)) == together
 
 
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("kind", [IndependentDraw, SharedDraw])
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_excluded_edges_are_never_drawn(kind: type[Draw], data: st.DataObject) -> None:
-    user_item, item_user = graphs()
-    targets = np.array(data.draw(st.permutations(range(NUM_USERS))), dtype=np.int32)
-    num_listed = data.draw(st.integers(0, NUM_USERS))  # targets beyond the offsets keep all their edges
+def test_excluded_edges_are_never_drawn(kind: type[Draw], side: str, data: st.DataObject) -> None:
+    graph = rows_of_side(side)
+    targets = np.array(data.draw(st.permutations(range(graph.num_rows))), dtype=np.int32)
+    num_listed = data.draw(st.integers(0, graph.num_rows))  # targets beyond the offsets keep all their edges
     left_out = [
-        sorted(data.draw(st.sets(st.sampled_from(row), max_size=4))) if (row := user_item.row(target).tolist()) else []
+        sorted(data.draw(st.sets(st.sampled_from(row), max_size=4))) if (row := graph.row(target).tolist()) else []
         for target in targets[:num_listed]
     ]
     excluded = Excluded(
@@ -269,24 +279,26 @@ def test_excluded_edges_are_never_drawn(kind: type[Draw], data: st.DataObject) -
         np.array([i for row in left_out for i in row], dtype=np.int32),
     )
     fanout = data.draw(st.sampled_from([1, 3, 8, ALL]))
-    drawn = kind(user_item, item_user)("users", targets, fanout, np.uint64(3), 0, excluded)
+    drawn = kind(*graphs())(side, targets, fanout, np.uint64(3), 0, excluded)
     for k, (row, scale) in enumerate(zip(rows_of(drawn), drawn.scale, strict=True)):
-        available = set(user_item.row(targets[k]).tolist()) - set(left_out[k] if k < num_listed else [])
+        available = set(graph.row(targets[k]).tolist()) - set(left_out[k] if k < num_listed else [])
         assert set(row) <= available
         assert len(row) == len(set(row)) == (len(available) if fanout == ALL else min(fanout, len(available)))
         assert scale == (pytest.approx(len(available) / len(row)) if row else 0)
 
 
+@pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("kind", [IndependentDraw, SharedDraw])
-def test_what_an_exclusion_leaves_is_drawn_uniformly(kind: type[Draw]) -> None:
-    user = NUM_USERS - 1
-    row = graphs()[0].row(user)
+def test_what_an_exclusion_leaves_is_drawn_uniformly(kind: type[Draw], side: str) -> None:
+    graph = rows_of_side(side)
+    node = int(graph.degrees().argmax())
+    row = graph.row(node)
     left_out = row[[0, 3, 4, len(row) - 1]]
     rest = np.setdiff1d(row, left_out)
     excluded = Excluded(np.array([0, len(left_out)], dtype=np.int64), left_out.copy())
-    draw, counts = kind(*graphs()), np.zeros(NUM_ITEMS)
+    draw, counts = kind(*graphs()), np.zeros(max(NUM_USERS, NUM_ITEMS))
     for step in range(3000):
-        drawn = draw("users", np.array([user], dtype=np.int32), 4, key(2, 0, step, HOPS), 0, excluded)
+        drawn = draw(side, np.array([node], dtype=np.int32), 4, key(2, 0, step, HOPS), 0, excluded)
         counts[drawn.neighbors] += 1
     assert not counts[left_out].any()
     assert_as_expected(counts[rest], 3000, 4 / len(rest))

@@ -24,6 +24,7 @@ from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run import Run
+from dualgnn_dist.training.run_at_url import RunAtUrl
 from dualgnn_dist.training.worker import run_worker
 
 
@@ -63,9 +64,7 @@ def test_a_checkpoint_is_on_the_disk_before_its_manifest_and_renamed_after_it(
     ]
 
 
-def test_a_checkpoint_that_is_deleted_loses_its_manifest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_that_is_deleted_loses_its_manifest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_threads(1, lambda world: save(tmp_path / "last", world))
 
     def cut_short(folder: Path) -> None:
@@ -142,13 +141,11 @@ def test_no_manifest_goes_up_before_every_workers_rows(
     writes.clear()
 
     def send(world: World) -> None:
-        at_url = Run(dataclasses.replace(config.run))._at_url
-        assert at_url is not None
+        at_url = RunAtUrl(begun.name_for_people, begun.folder)
         at_url.push_checkpoint(folder, world, keep=[])
         at_url.push_results(world)
 
-    if not (begun.folder / "metrics.json").exists():
-        (begun.folder / "metrics.json").write_text("{}")
+    (begun.folder / "metrics.json").write_text("{}")
     on_threads(2, send)
     uploads = [name for event, name in writes if event == "upload"]
     place = f"checkpoints/{folder.name}"

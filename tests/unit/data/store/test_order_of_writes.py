@@ -20,6 +20,7 @@ def write(path: Path, overwrite: bool = False) -> None:
     with StoreWriter(path, rows_per_shard=2, overwrite=overwrite) as writer:
         writer.append_rows("ids/users", {"id": [1, 2, 3]})
         writer.append_rows("ids/items", {"id": [1]})
+        writer.append_rows("other/table", {"id": [1]})
         writer.commit(num_users=3, num_items=1, num_interactions={}, modalities={}, settings={}, sources={})
 
 
@@ -33,9 +34,9 @@ def test_a_store_is_on_the_disk_before_its_manifest_and_renamed_after_it(
     write(tmp_path / "store", overwrite=is_there)
     names = [(event, Path(name).name) for event, name in writes]
     files = [path.name for path in sorted((tmp_path / "store").rglob("*.arrow"))]
-    assert len(files) == 3
+    assert len(files) == 4
     manifest = names.index(("sync", MANIFEST))
-    assert {("sync", name) for name in [*files, "ids"]} == set(names[:manifest])
+    assert {("sync", name) for name in [*files, "ids", "other"]} == set(names[:manifest])
     is_hidden = Path(writes[manifest + 1][1]).name.startswith(".store.unfinished-")
     assert writes[manifest + 1][0] == "sync" and is_hidden, "the folder that lists the manifest"
     renames = [("rename", str(tmp_path / "store"))]
@@ -69,7 +70,7 @@ def test_a_store_that_is_replaced_loses_its_manifest_first_and_its_own_files_las
     publish(made, url, overwrite=False, cache=str(tmp_path / "cache"), say=lambda line: None)
     shutil.copytree(demo_store.path, made)
     new = {shard.file for shard in demo_store.manifest.shards}
-    assert set(old) - new or set(old) & new
+    assert set(old) - new == {"other/table-00000.arrow"} and set(old) & new
     writes.clear()
     publish(made, url, overwrite=True, cache=str(tmp_path / "cache"), say=lambda line: None)
     remote = [write for write in writes if write[0] in ("upload", "delete") and write[1] != ".writable"]
