@@ -17,7 +17,7 @@ from dualgnn_dist.base.remote import RemoteFolder
 from dualgnn_dist.base.table_part import TablePart, xavier_normal
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.embeddings.adam import RowAdamConfig
+from dualgnn_dist.embeddings.config import AdamConfig
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 from dualgnn_dist.training import checkpoint
 from dualgnn_dist.training.config import RunConfig
@@ -29,7 +29,7 @@ from dualgnn_dist.training.worker import run_worker
 
 
 def save(folder: Path, world: World) -> None:
-    table = ShardedTable("users", 9, {"id": TablePart(4, xavier_normal)}, world, 1, RowAdamConfig(learning_rate=0.1))
+    table = ShardedTable("users", 9, {"id": TablePart(4, xavier_normal)}, world, 1, AdamConfig(learning_rate=0.1))
     weights = {"weight": torch.arange(3.0)}
     checkpoint.save(folder, world, dense=weights, dense_optimizer={}, tables={"users": table}, progress={"epoch": 1})
 

@@ -78,7 +78,6 @@ CHANGES: dict[str, Change] = {
     "sampler.co_users": Change(2),
     "sampler.co_user_fanout": Change(1),
     "sampler.draws": Change("shared"),
-    "sampler.backend": Change("pyg_lib", refused="pyg.lib"),
     "sampler.threads": Change(2, shows="threads"),
     "sampler.prefetch": Change(3, shows="ahead"),
     "sampler.negatives": Change("popularity"),

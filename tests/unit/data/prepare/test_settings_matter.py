@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualgnn_dist.base.config import build, decides
+from dualgnn_dist.base.config import decides, from_mapping
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions
@@ -96,7 +96,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Store]:
         if values.get("input"):
             values["input"] = values["input"].replace("{folder}", str(folder))
         if repr(values) not in made:
-            path = prepare(build(PrepareConfig, values), folder / f"store-{len(made)}", lambda line: None)
+            path = prepare(from_mapping(PrepareConfig, values), folder / f"store-{len(made)}", lambda line: None)
             made[repr(values)] = Store.open(path)
         return made[repr(values)]
 
@@ -150,13 +150,13 @@ def test_threads_make_the_same_store(make: Callable[..., Store], monkeypatch: py
 
 def test_the_backend_decides_who_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert blocks_of(build(PrepareConfig, BASE)) is None
+    assert blocks_of(from_mapping(PrepareConfig, BASE)) is None
     with pytest.raises(UserError, match=r"prepare\.backend=ray needs the package ray"):
-        blocks_of(build(PrepareConfig, {**BASE, "backend": "ray"}))
+        blocks_of(from_mapping(PrepareConfig, {**BASE, "backend": "ray"}))
 
 
 def test_a_store_is_replaced_where_the_setting_says_so(tmp_path: Path, make: Callable[..., Store]) -> None:
-    config = build(PrepareConfig, BASE)
+    config = from_mapping(PrepareConfig, BASE)
     prepare(config, tmp_path / "store", lambda line: None)
     with pytest.raises(UserError, match="is a store already"):
         prepare(config, tmp_path / "store", lambda line: None)
