@@ -50,15 +50,21 @@ def keep_freed_memory() -> bool:
 
 
 @contextmanager
-def single_threaded_torch(num_threads: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads, in each of which torch computes with that thread alone.
+def single_threaded_torch(num_threads: int, device: torch.device) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, in each of which torch computes on `device`, and on a CPU with that thread alone.
 
     It is set in each thread, as some products read the caller's setting; that changes this thread's too, which has its
     own back afterwards.
     """
     threads_before = torch.get_num_threads()
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        if device.type == "cuda":  # a new thread has no device of its own, and cuBLAS warns of it
+            torch.cuda.set_device(device)
+
     try:
-        with ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(num_threads, initializer=begin) as pool:
             yield pool
     finally:
         torch.set_num_threads(threads_before)

@@ -4,8 +4,8 @@ A ranking is ordered by (float64 inner product summed in a fixed order, descendi
 compute every score that way would cost many times the matrix product, so the product in float32 is only a filter: an
 item whose float32 score cannot reach the user's K-th best so far, by a bound on the rounding error of any matrix
 product, is passed over; the few others are scored exactly. How the product is cut and in what order it sums thus
-changes no list. On a GPU the product runs there and its blocks are copied to the host; that path could not be run where
-it was written.
+changes no list. On a GPU the product runs there and its blocks are copied to the host (run once, on an H200: the same
+lists).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def top_k(
         span = slice(first_user, min(first_user + user_block, len(users)))
         _rank_block(vectors, span, item_block, excluded[1], _Lists(*(values[span] for values in lists)))
 
-    with single_threaded_torch(num_threads) as pool:
+    with single_threaded_torch(num_threads, user_vectors.device) as pool:
         list(pool.map(rank_block, range(0, len(users), user_block)))
     return lists.items, lists.scores
 

@@ -83,5 +83,6 @@ def _product(offsets: Tensor, sources: Tensor, values: Tensor | None, shape: tup
     values = x.new_ones(len(sources)) if values is None else values.to(x.dtype)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")  # older torch
         matrix = torch.sparse_csr_tensor(offsets, sources, values, shape, check_invariants=False)
     return matrix @ x

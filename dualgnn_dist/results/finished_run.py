@@ -32,7 +32,8 @@ class FinishedRun:
         fingerprint: of the store that it was trained on.
         num_workers: those that wrote the representations, a file each; 1 for a run in one process.
         metrics: split -> candidates -> metric -> value; the first candidates are those that the run is judged by.
-        best_epoch, epochs: the one whose state was ranked; how many were trained.
+        best_epoch: the one whose state was ranked.
+        epochs: how many were trained.
         seconds: by stage; `waiting` is a part of `training`, `total` of the last start of the run alone.
         peak_memory_bytes: one a worker.
         versions: of the programs that ran, by name.
