@@ -28,7 +28,8 @@ def make_config(store: Store, output: Path, model: str, epochs: int = 2, **sampl
         "data": {"store": str(store.path)},
         "model": {"name": model, "width": 8},
         "sampler": {"batch_size": 37, "fanouts": [3, 2], **sampler},
-        "optimizer": {"learning_rate": 0.01},
+        # With an epsilon that is felt: Adam alone would hide a gradient of the wrong scale.
+        "optimizer": {"learning_rate": 0.01, "epsilon": 0.001},
         "train": {"epochs": epochs, "eval_every": 1, "patience": None},
         "run": {"name": "run", "output": str(output)},
     }
