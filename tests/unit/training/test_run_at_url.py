@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from dualgnn_dist.base.remote import RemoteFolder
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
+from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.training import checkpoint
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.evaluator import Evaluator
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run import Run
@@ -169,6 +172,25 @@ def test_a_damaged_or_older_checkpoint_of_this_node_is_fetched_again(
     (newest / "checkpoint.json").write_text("{}")
     RunAtUrl(Run(run.run).name_for_people, run.run.folder).fetch_checkpoint(newest)
     assert {path.name: path.read_bytes() for path in newest.iterdir()} == before
+
+
+def test_a_new_node_goes_on_from_the_newest_checkpoint_and_ends_with_the_best(
+    run: RunConfig, demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both lie at the URL, and are not the same where the validation falls."""
+    falling = iter((0.5, 0.4, 0.3))
+    metrics = metric_keys(run.evaluation.ks)
+    monkeypatch.setattr(Evaluator, "validate", lambda evaluator: dict.fromkeys(metrics, next(falling)))
+    Trainer.build(run, demo_store, Host(World())).fit()
+    there = tmp_path / "bucket/run/checkpoints"
+    assert sorted(path.name for path in there.iterdir()) == ["epoch-00001", "epoch-00003"]
+    shutil.rmtree(tmp_path / "cache")
+    node = Run(run.run)
+    node.fetch()
+    newest = node.newest()
+    assert newest is not None and newest.name == "epoch-00003"
+    best = node.best()
+    assert best.name == "epoch-00001" and checkpoint.describe(best)["progress"]["epoch"] == 1
 
 
 def test_what_is_no_run_is_not_fetched(tmp_path: Path) -> None:
