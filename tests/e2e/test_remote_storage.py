@@ -73,6 +73,8 @@ def test_prepare_train_and_resume_elsewhere(
 
     said = call(train.main, "--config", config)
     assert said.code == 0 and "copying" not in said.output, said  # what was made here is here
+    url = join(place, "runs", "tiny")  # the run is named by its URL, before and after, never by a folder of the cache
+    assert said.output.count(f"run folder: {url}\n") == 2 and "/cache/" not in said.output, said
     there = RemoteFolder.at(join(place, "runs", "tiny"))
     files = there.sizes()
     assert {"config.yaml", "history.jsonl", "metrics.json", "representations/items.arrow"} <= files.keys()
@@ -105,6 +107,17 @@ def test_train_makes_a_store_that_is_not_there(
     assert "manifest.json" in RemoteFolder.at(url).sizes()
     other = write_config({"data.store": url, "prepare.k_core": 2, "run.name": "other"}, "other.yaml")
     assert "was made with prepare.k_core=0, the config says 2" in refused(train.main, "--config", other)
+
+
+def test_prepare_works_in_the_cache_that_the_config_names(
+    write_config: Callable[..., Path], call: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUALGNN_CACHE", str(tmp_path / "small_disk"))
+    big_disk = tmp_path / "big_disk"
+    changes = {"data.store": (tmp_path / "bucket" / "tiny").as_uri(), "data.cache": str(big_disk)}
+    assert call(prepare.main, "--config", write_config(changes)).code == 0
+    assert (tmp_path / "bucket" / "tiny" / "manifest.json").is_file()
+    assert [*big_disk.rglob("manifest.json")] and not [*tmp_path.glob("small_disk/**/manifest.json")]
 
 
 def _upload(folder: Path, url: str) -> RemoteFolder:
@@ -160,8 +173,8 @@ def test_two_processes_that_start_together_copy_once(s3: str, tiny_store: Path) 
     _upload(tiny_store, url := join(s3, "stores", "tiny"))
     script = (
         "import sys\n"
-        "from dualgnn_dist.store.reader import Store\n"
-        "from dualgnn_dist.store.staging import stage\n"
+        "from dualgnn_dist.data.store.reader import Store\n"
+        "from dualgnn_dist.data.store.staging import stage\n"
         "Store.open(stage(sys.argv[1])).verify()\n"
     )
     command = [sys.executable, "-c", script, url]
