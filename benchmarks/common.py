@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dualgnn_dist.base.process import versions
-from dualgnn_dist.launch.run import prepare_store, train
+from dualgnn_dist.launch.run import prepare_store, start_run
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import METRICS
 
@@ -34,7 +34,7 @@ def run(config: str, overrides: Sequence[str]) -> dict[str, Any]:
     loaded = load(config, overrides)
     folder = loaded.run.folder
     if not (folder / METRICS).exists():
-        train(loaded, resume=folder.exists())
+        start_run(loaded, resume=folder.exists())
     return {**json.loads((folder / METRICS).read_text()), "folder": str(folder)}
 
 
