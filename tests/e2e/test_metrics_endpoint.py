@@ -53,7 +53,7 @@ def test_prometheus_sees_what_the_workers_measure(endpoint: str, write_config: C
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        run.train(load(write_config({"resources.num_workers": 2, "train.epochs": 12})))
+        run.start_run(load(write_config({"resources.num_workers": 2, "train.epochs": 12})))
         time.sleep(2.5)  # what a worker counted last is exported seconds later
     finally:
         done.set()
