@@ -4,7 +4,7 @@
     sampled   the config's fanouts, sparse Adam that catches up (`optimizer.rows: catch_up`)
     lazy      the config's fanouts, sparse Adam that leaves untouched rows alone (`optimizer.rows: lazy`)
 
-`full` uses `catch_up` too: it equals dense Adam (tests/unit/embeddings/test_adam.py holds that against torch.optim.Adam).
+`full` uses `catch_up` too: it equals dense Adam (tests/unit/embeddings/test_adam.py compares it with torch.optim.Adam).
 
     python benchmarks/price_of_sampling.py --config configs/tiktok.yaml prepare.input=../shared/data/tiktok
 """
