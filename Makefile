@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 PIP := $(VENV)/bin/pip install --quiet --constraint constraints.txt --editable
 SAYS_WHAT_IS_NEEDED := pyproject.toml setup.py constraints.txt
 
-.PHONY: install train test docs clean
+.PHONY: install train test test-faults docs clean
 
 install: $(VENV)/.installed
 
@@ -28,6 +28,10 @@ test: $(VENV)/.test_tools
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) -m pytest
+
+# Kills, stops, damages and starves what runs: half an hour.
+test-faults: $(VENV)/.test_tools
+	$(RUN) -m pytest -m faults
 
 # Material says at every build that a successor is coming.
 docs: $(VENV)/.test_tools

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.output is not None and not options.output.endswith(".html"):  # a slip would write over a run's file
         raise UserError(f"--output {options.output!r} must be the name of a page, such as report.html")
-    from dualgnn_dist.base.files import write_atomically, writing_to
+    from dualgnn_dist.base.storage.files import write_atomically, writing_to
     from dualgnn_dist.results.finished_run import output_of
     from dualgnn_dist.results.finished_sweep import SweepRecord
     from dualgnn_dist.results.report.run_page import run_page

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.base.storage.remote import RemoteFolder
 from dualgnn_dist.base.world import World
 
 Write = tuple[str, str]

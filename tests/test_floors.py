@@ -34,7 +34,7 @@ CONFINED = {
     "ray": {"launch"},
     "optuna": {"launch"},
     "polars": {"data.prepare.frames"},
-    "pyarrow": {"data", "evaluation.representations", "base.remote"},
+    "pyarrow": {"data", "evaluation.representations", "base.storage.remote"},
     "matplotlib": {"results.figures"},
     "scipy": {"results"},
 }
@@ -223,7 +223,7 @@ def test_a_room_can_be_taken_in_at_a_glance(room: Path) -> None:
         (
             "evaluation/metrics.py",
             "def f():\n    import pyarrow as pa",
-            "-> pyarrow: only base.remote, data, evaluation.representations may import pyarrow",
+            "-> pyarrow: only base.storage.remote, data, evaluation.representations may import pyarrow",
         ),
         (
             "launch/tune.py",

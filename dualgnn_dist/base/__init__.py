@@ -13,7 +13,6 @@ raw_reads     the reads of memory by address that those kernels use
 randomness    random bits as a pure function of where they are used
 world         who am I: rank, size, device; the collectives
 process       memory, threads and numbers of this process
-files         where relative paths and copies lie, locks, files written whole
-remote        folders behind URLs
+storage       where things lie, on this node and behind URLs, and who may write there
 screen        lines of progress, tables of text
 """

@@ -28,8 +28,8 @@ from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import CACHE_VARIABLE, cache_root
 from dualgnn_dist.base.screen import say_aside
+from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root
 
 _SECONDS = 30  # to compile what a store and a training of the demo need, on two cores
 _EVERY_TIME = f"compiling kernels, at every start: about {_SECONDS} s"

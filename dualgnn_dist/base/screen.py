@@ -15,17 +15,28 @@ Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 5.0
 
 
+def visible(text: str, keep: str = "\n\t") -> str:
+    """The text with control characters, and those that turn its direction, written out as Python writes them.
+
+    Ids, titles and names come from outside: on a terminal they could move the cursor, change colours or hide what
+    stands there.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter in keep or letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def say(line: str) -> None:
     """Writes a line at once, so that a log that is followed shows it."""
     # Not `print`: inside a Ray Train worker that is patched to log, and the line would appear twice.
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(visible(line) + "\n")
     sys.stdout.flush()
 
 
 def say_aside(line: str) -> None:
     """Writes a line about the program rather than its work to standard error, out of the way of results."""
     with contextlib.suppress(OSError, ValueError):  # a closed stream is no reason for the work to end
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(visible(line) + "\n")
         sys.stderr.flush()
 
 

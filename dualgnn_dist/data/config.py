@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualgnn_dist.base.config import setting
-from dualgnn_dist.base.remote import is_url
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.hidden_content import DropModality
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.staging import stage

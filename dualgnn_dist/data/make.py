@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dualgnn_dist.base.config import decides, plain
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap

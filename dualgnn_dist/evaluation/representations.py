@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from dualgnn_dist.base.files import written_whole
+from dualgnn_dist.base.storage.files import written_whole
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 

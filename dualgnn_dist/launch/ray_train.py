@@ -19,8 +19,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from dualgnn_dist.base.errors import Stopped, UserError
 from dualgnn_dist.base.process import HUGE_PAGES
-from dualgnn_dist.base.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.storage.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch.ray_metrics import RayMetrics
 from dualgnn_dist.training.config import RunConfig

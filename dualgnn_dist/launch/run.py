@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dualgnn_dist.base import files
 from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.storage import files
 from dualgnn_dist.data.make import ensure_store
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.launch.workers import blocks_of, run_on_workers

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dualgnn_dist.base.files import written_whole
+from dualgnn_dist.base.storage.files import written_whole
 
 _INK, _FAINT, _RULE = "#222222", "#6b6b6b", "#d9d9d9"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # told apart by colour-blind people too

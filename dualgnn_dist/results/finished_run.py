@@ -12,7 +12,7 @@ import numpy as np
 
 from dualgnn_dist.base.config import convert
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.remote import is_url
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.training.config import RunConfig

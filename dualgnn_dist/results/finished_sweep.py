@@ -11,7 +11,7 @@ from typing import Any
 
 from dualgnn_dist.base.config import convert
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.remote import is_url
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.training.config import TrainConfig
 from dualgnn_dist.training.load import read_yaml
 from dualgnn_dist.training.sweep.folder import BEST, SWEEP, TRIALS, WINNER, SweepFolder, Trial

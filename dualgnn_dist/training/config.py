@@ -13,8 +13,8 @@ from typing import Any, Literal
 import yaml
 
 from dualgnn_dist.base.config import Decides, decides, flat, plain, setting
-from dualgnn_dist.base.files import home, working_folder
-from dualgnn_dist.base.remote import is_url
+from dualgnn_dist.base.storage.files import home, working_folder
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.embeddings.config import AdamConfig, TablesConfig

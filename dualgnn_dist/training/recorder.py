@@ -16,9 +16,9 @@ import yaml
 from torch import Tensor
 
 from dualgnn_dist.base.config import flat
-from dualgnn_dist.base.files import write_atomically
 from dualgnn_dist.base.kernels import seconds_compiling
 from dualgnn_dist.base.screen import StepProgress, nothing, say
+from dualgnn_dist.base.storage.files import write_atomically
 from dualgnn_dist.embeddings.sharded_table import ShardedTable
 from dualgnn_dist.evaluation.metrics import headline
 from dualgnn_dist.sampling.loader import Loader

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import write_atomically
-from dualgnn_dist.base.remote import is_url, join
+from dualgnn_dist.base.storage.files import write_atomically
+from dualgnn_dist.base.storage.remote import is_url, join
 from dualgnn_dist.base.world import World
 from dualgnn_dist.training import checkpoint, run_folder
 from dualgnn_dist.training.config import RunSection

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import locked, working_folder, written_whole
-from dualgnn_dist.base.remote import RemoteFolder, in_parallel, is_url, join
 from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.storage.files import locked, working_folder, written_whole
+from dualgnn_dist.base.storage.remote import RemoteFolder, in_parallel, is_url, join
 from dualgnn_dist.base.world import World
 from dualgnn_dist.evaluation.representations import ITEMS_FILE, users_file
 from dualgnn_dist.training import checkpoint

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.base.storage.files import write_atomically
 from dualgnn_dist.training.config import NUMBERS, decision
 
 CONFIG, HISTORY, METRICS, CHECKPOINTS = "config.yaml", "history.jsonl", "metrics.json", "checkpoints"

@@ -15,7 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from dualgnn_dist import prepare, train
-from dualgnn_dist.base.remote import RemoteFolder, join
+from dualgnn_dist.base.storage.remote import RemoteFolder, join
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.staging import stage
 

@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import CACHE_VARIABLE, cache_root, locked, write_atomically
-from dualgnn_dist.base.remote import RemoteFolder, in_parallel
 from dualgnn_dist.base.screen import CountProgress, Say, say
+from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root, locked, write_atomically
+from dualgnn_dist.base.storage.remote import RemoteFolder, in_parallel
 from dualgnn_dist.data.store.schema import (
     MANIFEST,
     Manifest,

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from dualgnn_dist.base.config import plain
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import write_atomically, writing_to
-from dualgnn_dist.base.remote import is_url
 from dualgnn_dist.base.screen import TextTable
+from dualgnn_dist.base.storage.files import write_atomically, writing_to
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.results import figures
 from dualgnn_dist.results.compare.comparison import Comparison, Row, settings_of
 from dualgnn_dist.results.compare.paired_tests import Measured

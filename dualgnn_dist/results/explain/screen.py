@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dualgnn_dist.base.files import write_atomically, writing_to
 from dualgnn_dist.base.screen import TextTable
+from dualgnn_dist.base.storage.files import write_atomically, writing_to
 from dualgnn_dist.results import figures
 from dualgnn_dist.results.explain.explanation import (
     CoUsersOfOne,

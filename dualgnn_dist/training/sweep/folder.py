@@ -19,7 +19,7 @@ import yaml
 
 from dualgnn_dist.base.config import convert, plain
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import write_atomically
+from dualgnn_dist.base.storage.files import write_atomically
 from dualgnn_dist.training import checkpoint
 from dualgnn_dist.training.config import NUMBERS, decided
 from dualgnn_dist.training.load import from_values

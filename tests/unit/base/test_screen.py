@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dualgnn_dist.base import screen
-from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say, say_aside
+from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say, say_aside, visible
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,15 @@ def test_a_line_aside_goes_to_standard_error_if_there_is_one(
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
     say_aside("two")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\x1b[31mb", "a\\x1b[31mb"), ("a\rb", "a\\rb"), ("über\ttab", "über\ttab"), ("\u202eabc", "\\u202eabc")],
+)
+def test_what_steers_a_terminal_is_written_out(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert visible(text) == shown
+    say(text)
+    say_aside(text)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == shown + "\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.base.storage.remote import RemoteFolder
 from dualgnn_dist.data import make
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.make import ensure_store, make_at

@@ -13,7 +13,7 @@ import torch
 import yaml
 from order_of_writes import Write, on_threads
 
-from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.base.storage.remote import RemoteFolder
 from dualgnn_dist.base.table_part import TablePart, xavier_normal
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store

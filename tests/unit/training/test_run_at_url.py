@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.base.storage.remote import RemoteFolder
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from order_of_writes import Write
 
-from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.base.storage.remote import RemoteFolder
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.schema import MANIFEST
 from dualgnn_dist.data.store.staging import publish, stage

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import locked
-from dualgnn_dist.base.remote import RemoteFolder
+from dualgnn_dist.base.storage.files import locked
+from dualgnn_dist.base.storage.remote import RemoteFolder
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.store import staging
 from dualgnn_dist.data.store.reader import Store

@@ -14,14 +14,14 @@ from pathlib import Path
 import filelock
 import pytest
 
-from dualgnn_dist.base import files
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.files import locked, write_atomically, writing_to, written_whole
+from dualgnn_dist.base.storage import files
+from dualgnn_dist.base.storage.files import locked, write_atomically, writing_to, written_whole
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from dualgnn_dist.base.files import locked
+from dualgnn_dist.base.storage.files import locked
 with locked(Path(sys.argv[1]), print, "it sleeps"):
     print("held", flush=True)
     time.sleep(60)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.remote import RemoteFolder, filesystem, in_parallel, is_url, join
+from dualgnn_dist.base.storage.remote import RemoteFolder, filesystem, in_parallel, is_url, join
 
 
 @pytest.mark.parametrize(
