@@ -14,5 +14,6 @@ randomness    random bits as a pure function of where they are used
 world         who am I: rank, size, device; the collectives
 process       memory, threads and numbers of this process
 storage       where things lie, on this node and behind URLs, and who may write there
+text          text from outside, made fit to be shown
 screen        lines of progress, tables of text
 """

@@ -7,23 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from dualgnn_dist.base.text import visible
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 5.0
-
-
-def visible(text: str, keep: str = "\n\t") -> str:
-    """The text with control characters, and those that turn its direction, written out as Python writes them.
-
-    Ids, titles and names come from outside: on a terminal they could move the cursor, change colours or hide what
-    stands there.
-    """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter in keep or letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def say(line: str) -> None:
@@ -38,6 +31,18 @@ def say_aside(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # a closed stream is no reason for the work to end
         sys.stderr.write(visible(line) + "\n")
         sys.stderr.flush()
+
+
+class _TextConsole(Console):
+    """Takes every string for text: no markup, no emoji, nothing that steers the terminal but its own colours."""
+
+    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+        return super().render_str(visible(text), *arguments, **options)
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """What tables and lines of results are printed to; standard output unless `file` is given."""
+    return _TextConsole(file=file, markup=False, emoji=False, highlight=False)
 
 
 def nothing(line: str) -> None:
@@ -150,4 +155,6 @@ class TextTable:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")
+    """A cell as text: neither a bar nor a tag of its own begins in it."""
+    plain = visible(text.replace("\n", " "))
+    return plain.replace("\\", r"\\").replace("|", r"\|").replace("<", "&lt;")

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from dualgnn_dist.base import screen
-from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say, say_aside, visible
+from dualgnn_dist.base.screen import CountProgress, StepProgress, TextTable, console, duration, nothing, say, say_aside
+from dualgnn_dist.base.text import visible
 
 
 @pytest.mark.parametrize(
@@ -77,13 +78,24 @@ def test_a_line_aside_goes_to_standard_error_if_there_is_one(
     say_aside("two")
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("a\x1b[31mb", "a\\x1b[31mb"), ("a\rb", "a\\rb"), ("über\ttab", "über\ttab"), ("\u202eabc", "\\u202eabc")],
-)
-def test_what_steers_a_terminal_is_written_out(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert visible(text) == shown
-    say(text)
-    say_aside(text)
+def test_lines_hold_nothing_that_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[31mb\nc")
+    say_aside("a\rb")
     captured = capsys.readouterr()
-    assert captured.out == captured.err == shown + "\n"
+    assert (captured.out, captured.err) == ("a\\x1b[31mb\nc\n", "a\\rb\n")
+
+
+@pytest.mark.parametrize("text", ["[/red]", "[bold]x", ":smile:", "a\x1b[2Jb", "\u202eevil", "\x07", "\\[x]"])
+def test_a_table_shows_what_it_is_given_as_text(text: str) -> None:
+    output = io.StringIO()
+    screen = console(output)
+    screen.print(text)
+    TextTable((text, "value"), {text: [(text, text)]}).show(screen)
+    shown = output.getvalue()
+    assert shown.count(visible(text)) == 5
+    assert not {letter for letter in shown if not letter.isprintable()} - {"\n"}
+
+
+def test_a_cell_is_no_markup_of_a_markdown_table() -> None:
+    text = TextTable(("name",), {"title": [("<img src=x>",), ("a|b\\|c",), ("a\nb\x1b",)]}).markdown()
+    assert text.splitlines()[4:] == ["| &lt;img src=x> |", "| a\\|b\\\\\\|c |", "| a b\\\\x1b |"]
