@@ -5,4 +5,5 @@ files    where relative paths and copies lie, locks of a node, files written who
 removal  what this program made is deleted by name, and nothing else
 locks    one writer at a time, and who that is
 remote   folders behind URLs
+lease    one writer at a time behind a URL
 """
