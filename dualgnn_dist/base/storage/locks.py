@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.screen import Say, nothing
+from dualgnn_dist.base.screen import Say
 
 _CANNOT_LOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -60,13 +60,19 @@ def only_writer(target: Path, what: str, say: Say, *, role: str = "writer", pati
         lock.release()
 
 
-def is_being_written(target: Path) -> bool:
-    """Whether a process holds the lock of `target`, as far as can be told here; where it cannot, one may."""
+@contextmanager
+def if_free(lock_file: Path) -> Iterator[bool]:
+    """Holds a lock if nobody does; yields whether, False also where that cannot be told. Waits for nothing."""
+    lock = filelock.FileLock(lock_file, fallback_to_soft=False)
     try:
-        with only_writer(target, "it", nothing):
-            return False
-    except UserError:
-        return True
+        lock.acquire(blocking=False)
+    except (filelock.Timeout, OSError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def this_process() -> dict[str, Any]:
