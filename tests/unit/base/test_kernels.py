@@ -23,7 +23,8 @@ from dualgnn_dist.base import kernels
 from dualgnn_dist.base.kernels import digest, kernel_sources, remove_older
 
 PACKAGE = Path(dualgnn_dist.__file__).parent
-NEEDED = ("__init__.py", *(f"base/{name}.py" for name in ("__init__", "errors", "files", "screen", "kernels")))
+STORAGE = (f"storage/{name}" for name in ("__init__", "files", "names", "removal"))
+NEEDED = ("__init__.py", *(f"base/{name}.py" for name in ("__init__", "errors", "screen", "kernels", *STORAGE)))
 
 FACTOR = """
 from dualgnn_dist.base.kernels import kernel
