@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from dualgnn_dist.base.config import decides, plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
-from dualgnn_dist.base.storage.remote import is_url
+from dualgnn_dist.base.storage.lease import only_writer_at
+from dualgnn_dist.base.storage.remote import RemoteFolder, is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
@@ -50,23 +50,26 @@ def make_at(place: str, config: PrepareConfig, cache: str | None = None, blocks:
         cache: as `DataConfig.cache`.
 
     Raises:
-        UserError: there is a store already, the raw data are refused, or the storage refuses the store.
+        UserError: there is a store already, another process makes it, the raw data are refused, or the storage refuses
+            the store.
     """
     if not is_url(place):
         _make(config, Path(place), blocks)
         return Path(place)
     staging.refuse_occupied(place, config.overwrite)
-    workplace = staging.new_workplace(cache)
-    try:
-        _make(config, workplace / "store", blocks)
-    except BaseException:
-        shutil.rmtree(workplace, ignore_errors=True)
-        raise
-    try:
-        folder = staging.publish(workplace / "store", place, config.overwrite, cache)
-    except UserError as error:  # what took hours to make is not thrown away with it
-        raise UserError(f"{error}. The store itself is made: data.store={workplace / 'store'}") from error
-    shutil.rmtree(workplace, ignore_errors=True)
+    with only_writer_at(RemoteFolder.at(place), "the store", say):
+        staging.refuse_occupied(place, config.overwrite)  # another process has made it meanwhile
+        workplace = staging.new_workplace(cache)
+        try:
+            _make(config, workplace / "store", blocks)
+        except BaseException:
+            staging.remove_workplace(workplace)
+            raise
+        try:
+            folder = staging.publish(workplace / "store", place, config.overwrite, cache)
+        except UserError as error:  # what took hours to make is not thrown away with it
+            raise UserError(f"{error}. The store itself is made: data.store={workplace / 'store'}") from error
+        staging.remove_workplace(workplace)
     return folder
 
 

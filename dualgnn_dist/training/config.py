@@ -14,6 +14,7 @@ import yaml
 
 from dualgnn_dist.base.config import Decides, decides, flat, plain, setting
 from dualgnn_dist.base.storage.files import home, working_folder
+from dualgnn_dist.base.storage.names import check_name
 from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
@@ -192,8 +193,7 @@ class RunSection:
     trackers: tuple[TrackerName, ...] = setting((), decides="place")
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"name {self.name!r} must be a plain folder name")
+        check_name(self.name)
         if self.seed < 0:
             raise ValueError("seed must not be negative")
         if self.seed >= 1 << 63:

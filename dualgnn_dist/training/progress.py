@@ -56,6 +56,10 @@ class Progress:
         self.validation = dict(validation)
         return True
 
+    def forget_best(self) -> None:
+        """As if nothing had been validated yet: the state that was the best is lost."""
+        self.best, self.best_epoch, self.evaluations_since_best, self.validation = -math.inf, 0, 0, {}
+
     def is_out_of_patience(self, patience: int | None) -> bool:
         """Whether so many validations in a row were no better; None never ends."""
         return patience is not None and self.evaluations_since_best >= patience

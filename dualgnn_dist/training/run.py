@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.storage.files import write_atomically
+from dualgnn_dist.base.storage.locks import only_writer
 from dualgnn_dist.base.storage.remote import is_url, join
 from dualgnn_dist.base.world import World
 from dualgnn_dist.training import checkpoint, run_folder
@@ -22,6 +25,8 @@ from dualgnn_dist.training.progress import Progress
 from dualgnn_dist.training.run_at_url import RunAtUrl
 from dualgnn_dist.training.run_folder import CHECKPOINTS, CONFIG, METRICS, REPRESENTATIONS
 from dualgnn_dist.training.state import TrainingState
+
+_PATIENCE = 60.0  # seconds: by then the workers of a start that was killed are gone
 
 
 class Run:
@@ -37,6 +42,7 @@ class Run:
         self.folder = section.folder
         url = join(section.output, section.name) if is_url(section.output) else None
         self._at_url = None if url is None else RunAtUrl(url, self.folder)
+        self._is_new = False
 
     @property
     def name_for_people(self) -> str:
@@ -47,6 +53,36 @@ class Run:
     def representations(self) -> Path:
         """The folder of the vectors of all users and items."""
         return self.folder / REPRESENTATIONS
+
+    # Who may write
+
+    def only_writer(self) -> AbstractContextManager[None]:
+        """Held by the process that starts the run, from before it looks at it until it has ended.
+
+        Raises:
+            UserError: another process holds it: which one and since when.
+        """
+        return only_writer(self.folder, "the run", say) if self._at_url is None else self._at_url.only_writer()
+
+    @contextmanager
+    def only_trainer(self, world: World) -> Iterator[None]:
+        """Held by rank 0: workers outlive for a moment the process that started them, and a new start is at once.
+
+        What those were writing when they ended is deleted. Collective at its beginning.
+
+        Raises:
+            UserError: another start's rank 0 is still there after a minute.
+        """
+        if not world.is_main:
+            world.barrier()
+            yield
+            return
+        place = self.folder if self._at_url is None else self._at_url.folder_on_disk or self.folder
+        with only_writer(place, "the run", say, role="trainer", patience=_PATIENCE):
+            for path in run_folder.clear_cut_off(self.folder):
+                say(f"{path}, left half-written by a start that was killed, is deleted")
+            world.barrier()
+            yield
 
     # Before it starts
 
@@ -67,11 +103,17 @@ class Run:
     def begin(self, config_yaml: str, resume: bool) -> None:
         """Makes the run: its folder, with the config in it, and its name at the URL. One process calls this."""
         run_folder.create(self.folder, config_yaml, resume)
+        self._is_new = not resume
         if self._at_url is not None:
             self._at_url.announce()
 
     def withdraw(self) -> None:
-        """Forgets a run that failed before its first epoch or checkpoint, so that its name is free."""
+        """Forgets a run that this object began and that failed before its first epoch or checkpoint: its name is free.
+
+        One that was there before stays.
+        """
+        if not self._is_new:
+            return
         run_folder.remove_unless_started(self.folder)
         if self._at_url is not None:
             self._at_url.withdraw_unless_started()
@@ -97,15 +139,35 @@ class Run:
     def best(self, progress: Progress | None = None) -> Path:
         """The checkpoint of the best epoch, as `progress` or else the newest one names it; whole on this node.
 
+        Without `progress`, where that checkpoint is gone, the newest one stands for it, and a line says so.
+
         Raises:
             UserError: the run has no complete checkpoint.
         """
-        if progress is None:
-            newest = self.newest()
-            if newest is None:
-                raise UserError(f"the run {self.folder} has no complete checkpoint")
-            progress = Progress(**checkpoint.describe(newest)["progress"])
-        folder = self.checkpoint(progress.best_epoch)
+        if progress is not None:
+            return self._on_this_node(progress.best_epoch)
+        newest = self.newest()
+        if newest is None:
+            raise UserError(f"the run {self.folder} has no complete checkpoint")
+        progress = Progress(**checkpoint.describe(newest)["progress"])
+        if self.has_best(progress):
+            return self._on_this_node(progress.best_epoch)
+        say(f"the checkpoint of the best epoch, {progress.best_epoch}, is gone: {newest} stands for it")
+        return newest
+
+    def has_best(self, progress: Progress) -> bool:
+        """Whether the checkpoint of the best epoch is there with all its files."""
+        try:
+            folder = self._on_this_node(progress.best_epoch)
+            manifest = checkpoint.describe(folder)
+            num_shards, num_tables = int(manifest["num_shards"]), len(manifest["tables"])
+        except (UserError, KeyError, TypeError, ValueError):
+            return False
+        shards = list(folder.glob(f"*-of-{num_shards:05d}.pt"))
+        return len(shards) == num_shards * num_tables and (folder / "dense.pt").is_file()
+
+    def _on_this_node(self, epoch: int) -> Path:
+        folder = self.checkpoint(epoch)
         if self._at_url is not None:
             self._at_url.fetch_checkpoint(folder)
         return folder
@@ -122,7 +184,7 @@ class Run:
         """Deletes all but the newest and the best. One worker calls this, once the newest one is known everywhere."""
         kept = self.checkpoint(progress.epoch, progress.step), self.checkpoint(progress.best_epoch)
         for folder in (self.folder / CHECKPOINTS).iterdir():
-            if folder not in kept:
+            if folder not in kept and run_folder.is_checkpoint(folder.name):
                 checkpoint.remove(folder)
 
     # When it ends

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dualgnn_dist.base.batch import Batch, to_device
 from dualgnn_dist.base.errors import Stopped, UserError
+from dualgnn_dist.base.screen import say
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.sampling.loader import Loader
@@ -93,6 +94,7 @@ class Trainer:
         if newest is not None:
             self.progress.load(self.state.load(newest, self.world))
         self.recorder.resumed(newest, self.progress)
+        self._replace_lost_best()
 
     def fit(self) -> Outcome:
         """Trains to the end and returns the test metrics of the best state."""
@@ -160,6 +162,18 @@ class Trainer:
                 f"optimizer.learning_rate (now {self.config.optimizer.learning_rate})"
             )
         self.recorder.end_epoch(progress, loss)
+
+    def _replace_lost_best(self) -> None:
+        """Where the best epoch's checkpoint is gone, this state is validated to stand for it, or the next one is."""
+        progress = self.progress
+        is_lost = self.world.is_main and progress.best_epoch > 0 and not self.run.has_best(progress)
+        if not int(self.world.sum(torch.tensor(int(is_lost), device=self.world.device))):
+            return
+        if self.world.is_main:
+            say(f"the checkpoint of the best epoch, {progress.best_epoch}, is gone or damaged: it counts no more")
+        progress.forget_best()
+        if progress.step == 0:
+            self._validate()
 
     def _between_steps(self, loss_sum: Tensor) -> None:
         """A checkpoint within the epoch where one is due, or wanted by who stops the run."""

@@ -19,6 +19,7 @@ from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.listeners import trackers
 from dualgnn_dist.training.listeners.telemetry import Listener
+from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.trainer import Outcome, Trainer
 
 
@@ -58,10 +59,10 @@ def train_worker(config: RunConfig, host: Host, argument: None = None) -> float:
 
 @contextmanager
 def _trainer(config: RunConfig, host: Host) -> Iterator[tuple[Trainer, Store]]:
-    """The trainer where the run stands, for as long as its trackers listen."""
+    """The trainer where the run stands, for as long as its trackers listen; nobody else trains it meanwhile."""
     torch.set_num_threads(host.world.num_threads)
     keep_freed_memory()
-    with _tracking(config, host) as tracked:
+    with Run(config.run).only_trainer(host.world), _tracking(config, host) as tracked:
         store = config.data.open()
         trainer = Trainer.build(config, store, replace(host, listeners=[*host.listeners, *tracked]))
         trainer.resume()

@@ -51,10 +51,8 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
     """
-    with StoreWriter(output, config.rows_per_shard, config.overwrite) as writer:
+    with StoreWriter(output, config.rows_per_shard, config.overwrite, say) as writer:
         scratch = Scratch(writer.folder, BLOCK_ROWS)
-        for folder in writer.leftovers:
-            say(f"{folder} is of another prepare; remove it unless that one still runs")
         with _stage("read", say) as note:
             raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
             table, user_ids, item_ids = assign_rows(raw, scratch)

@@ -22,6 +22,7 @@ import yaml
 
 from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.storage.names import check_name
 from dualgnn_dist.training.config import RunConfig, decision
 from dualgnn_dist.training.load import from_values, merged, parse_overrides, read_yaml
 
@@ -64,8 +65,9 @@ class SweepConfig:
             raise ValueError("trials, seeds and grace_epochs must be at least 1, reduction at least 2")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError("concurrency must be at least 1, or null")
-        if self.name is not None and Path(self.name).name != self.name:
-            raise ValueError(f"name {self.name!r} must be a plain folder name")
+        if self.name is not None:
+            check_name(self.name)
+            check_name(f"{self.name}_best")  # what its best trial is called as a run
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,10 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     values = merged(values, [("data.store", paths.data.store), ("run.output", paths.run.output)])
     space = {str(key): _distribution(str(key), value) for key, value in search.items()}
     checked = Sweep(values, Path(path).stem, space, sweep)
+    try:
+        check_name(f"{checked.folder.name}_best")
+    except ValueError as error:
+        raise UserError(f"the sweep's {error}; name it with sweep.name=...") from None
     _check(checked)
     return checked
 
