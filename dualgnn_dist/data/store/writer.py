@@ -6,7 +6,6 @@ makes the store appear. A process killed before that leaves a hidden folder with
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -17,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from dualgnn_dist.base.config import plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.schema import (
     FORMAT_VERSION,
@@ -27,6 +25,7 @@ from dualgnn_dist.data.store.schema import (
     ShardInfo,
     checksum,
     fingerprint,
+    manifest_text,
     shard_file,
 )
 
@@ -117,11 +116,11 @@ class StoreWriter:
             sources=sources,
             shards=shards,
             fingerprint=fingerprint(shards, modalities),
-        )
+        ).with_checksum()
         for folder in self.folder.iterdir():
             _sync(folder)
         path = self.folder / MANIFEST
-        path.write_text(json.dumps(plain(manifest), indent=1) + "\n")
+        path.write_text(manifest_text(manifest))
         _sync(path)
         _sync(self.folder)
         self._appear()
