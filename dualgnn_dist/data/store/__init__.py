@@ -4,6 +4,7 @@ schema     what the manifest says
 tables     the tables that a store has, and whether the manifest's numbers fit each other
 shards     one file: mapped, and compared with the manifest by its footer or by every byte
 stamps     what a node has read already
+verify     a whole store read, and what is wrong with each file
 checks     `ContentCheck`: every file read once on each node
 writer     shards into a hidden folder, the manifest last, one rename
 columns    columns over shards: numbers and features

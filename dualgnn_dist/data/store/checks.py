@@ -66,15 +66,17 @@ class ContentCheck:
         if self._error is not None:
             raise self._error
 
-    def wait(self) -> None:
-        """Returns when all that was to be read later has been read.
+    def wait(self, timeout: float) -> bool:
+        """Whether all that was to be read later has been read, within so many seconds.
 
         Raises:
             UserError: naming a file that is not what was written.
         """
+        ends = time.monotonic() + timeout
         for reader in self._readers:
-            reader.join()
+            reader.join(max(0.0, ends - time.monotonic()))
         self.refuse_damage()
+        return not any(reader.is_alive() for reader in self._readers)
 
     def end(self) -> None:
         """Reads no further."""

@@ -13,9 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.screen import say_aside
+from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store import id_lookup
 from dualgnn_dist.data.store.checks import ContentCheck
 from dualgnn_dist.data.store.columns import (
@@ -35,6 +38,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "item": np.dtype(np.int32),
     "timestamp": np.dtype(np.int64),
 }
+_SECONDS_BETWEEN_MEETINGS = 10.0
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,23 @@ class Store:
         for table in self.manifest.tables:
             self._check.now(table, anew=True)
 
-    def wait_until_checked(self) -> None:
+    def wait_until_checked(self, world: World | None = None) -> None:
         """Returns once all that was asked for so far has been read. Nothing computed from it is published before.
+
+        Args:
+            world: waits for the checks of all its workers, who meet so often that none takes another for dead.
 
         Raises:
             UserError: naming a file that is not what was written.
         """
-        self._check.wait()
+        world, waited = world or World(), 0
+        while True:
+            is_done = self._check.wait(_SECONDS_BETWEEN_MEETINGS)
+            if int(world.sum(torch.tensor([int(not is_done)], device=world.device))) == 0:
+                return
+            waited += 1
+            if waited % 6 == 1 and not is_done:
+                say_aside(f"before results are written {self.path} is read once on this node")
 
     @property
     def user_item(self) -> ShardedCSR:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from dualgnn_dist.base.config import from_mapping, plain
@@ -145,7 +145,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
     """The manifest of the store at `where`.
 
     Raises:
-        UserError: it cannot be read, is damaged, or is of another format version.
+        UserError: it cannot be read, is damaged, names files outside the store, or is of another format version.
     """
     path = f"{where}/{MANIFEST}"
     try:
@@ -160,6 +160,10 @@ def parse_manifest(text: str, where: str) -> Manifest:
             "make it again with `prepare`"
         )
     manifest = from_mapping(Manifest, values, path)
+    for shard in manifest.shards:
+        file = PurePosixPath(shard.file)
+        if file.is_absolute() or ".." in file.parts:
+            raise UserError(f"{where}: the manifest names {shard.file!r}, which lies outside the store")
     if manifest.settings.get(_OWN_CHECKSUM, own_checksum) != own_checksum:
         raise UserError(f"{path} is damaged (it does not have the checksum that it says); {AGAIN}")
     if fingerprint(manifest.shards, manifest.modalities) != manifest.fingerprint:

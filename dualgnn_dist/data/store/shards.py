@@ -44,7 +44,7 @@ def refuse_layout(folder: Path, manifest: Manifest) -> None:
     Raises:
         UserError: naming the first shard that is missing, cut off, or not of the table that it stands for.
     """
-    is_inside = _Inside(folder)
+    is_inside = Inside(folder)
     for name, table in tables_of(manifest).items():
         schema, num_present = None, 0
         for shard in manifest.table(name):
@@ -61,7 +61,7 @@ def refuse_layout(folder: Path, manifest: Manifest) -> None:
             raise damaged(folder, manifest.table(name)[0].file, problem)
 
 
-class _Inside:
+class Inside:
     """Whether a path, its links followed, lies in a folder; asks once for the files of a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,6 +69,7 @@ class _Inside:
         self._parents: dict[Path, bool] = {}
 
     def __call__(self, path: Path) -> bool:
+        """Whether this one does."""
         if path.is_symlink():
             return path.resolve().is_relative_to(self._root)
         if path.parent not in self._parents:

@@ -28,7 +28,7 @@ from dualgnn_dist.data.store.schema import (
     load_manifest,
     parse_manifest,
 )
-from dualgnn_dist.data.store.tables import refuse_manifest, refuse_outside
+from dualgnn_dist.data.store.tables import refuse_manifest
 
 _MEGABYTE = 1_000_000
 
@@ -211,9 +211,7 @@ def _shards_at(remote: RemoteFolder) -> set[str]:
     if not remote.exists(MANIFEST):
         return set()
     try:
-        manifest = parse_manifest(remote.read_text(MANIFEST), remote.url)
-        refuse_outside(manifest, remote.url)
-        return {shard.file for shard in manifest.shards}
+        return {shard.file for shard in parse_manifest(remote.read_text(MANIFEST), remote.url).shards}
     except UserError:  # it is to be replaced because it is damaged
         return set()
 

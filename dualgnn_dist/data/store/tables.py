@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 
@@ -66,30 +65,18 @@ def tables_of(manifest: Manifest) -> dict[str, Table]:
 
 
 def refuse_manifest(manifest: Manifest, where: str) -> None:
-    """Refuses a manifest whose numbers contradict each other, or that names files outside the store at `where`.
+    """Refuses the manifest of the store at `where` if its numbers contradict each other.
 
     Raises:
         UserError: it is damaged, or was edited.
     """
-    refuse_outside(manifest, where)
-    problem = _problem(manifest)
+    problem = problem_of_manifest(manifest)
     if problem:
         raise UserError(f"{where}/{MANIFEST} is damaged ({problem}); {AGAIN}")
 
 
-def refuse_outside(manifest: Manifest, where: str) -> None:
-    """Refuses a manifest that names files outside the store at `where`.
-
-    Raises:
-        UserError: it does.
-    """
-    for shard in manifest.shards:
-        path = PurePosixPath(shard.file)
-        if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{where}: the manifest names {shard.file!r}, which lies outside the store")
-
-
-def _problem(manifest: Manifest) -> str | None:
+def problem_of_manifest(manifest: Manifest) -> str | None:
+    """What contradicts what; None: nothing."""
     for name, number, most in (
         ("num_users", manifest.num_users, _MOST_ROWS),
         ("num_items", manifest.num_items, _MOST_ROWS),

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.storage.space import explained
 from dualgnn_dist.data.store.schema import (
     FORMAT_VERSION,
     MANIFEST,
@@ -28,6 +29,8 @@ from dualgnn_dist.data.store.schema import (
     manifest_text,
     shard_file,
 )
+
+_ADVICE = "make room there, or choose another folder for the store"
 
 
 class StoreWriter:
@@ -68,16 +71,21 @@ class StoreWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def append(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Writes a table's next shard as ONE record batch: Arrow or numpy columns of at most `rows_per_shard` rows."""
+        """Writes a table's next shard as ONE record batch: Arrow or numpy columns of at most `rows_per_shard` rows.
+
+        Raises:
+            UserError: the disk is full.
+        """
         batch = pa.RecordBatch.from_pydict({name: pa.array(column) for name, column in columns.items()})
         index = self._num_shards.get(table, 0)
         assert 0 < batch.num_rows <= self.rows_per_shard, f"{table}: {batch.num_rows} rows"
         assert index == 0 or self._last_rows(table) == self.rows_per_shard, f"{table}: only the last shard may be short"
         path = self.folder / shard_file(table, index)
-        path.parent.mkdir(exist_ok=True)
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as file:
-            file.write_batch(batch)
-        _sync(path)
+        with explained(self.path / shard_file(table, index), batch.nbytes, _ADVICE):
+            path.parent.mkdir(exist_ok=True)
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as file:
+                file.write_batch(batch)
+            _sync(path)
         self._num_shards[table] = index + 1
         info = ShardInfo(
             file=shard_file(table, index),
@@ -103,7 +111,11 @@ class StoreWriter:
         settings: dict[str, Any],
         sources: dict[str, str],
     ) -> Manifest:
-        """Writes the manifest and makes the store appear at its path."""
+        """Writes the manifest and makes the store appear at its path.
+
+        Raises:
+            UserError: the disk is full.
+        """
         shards = tuple(sorted(self._shards, key=lambda shard: shard.file))
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -117,13 +129,14 @@ class StoreWriter:
             shards=shards,
             fingerprint=fingerprint(shards, modalities),
         ).with_checksum()
-        for folder in self.folder.iterdir():
-            _sync(folder)
-        path = self.folder / MANIFEST
-        path.write_text(manifest_text(manifest))
-        _sync(path)
-        _sync(self.folder)
-        self._appear()
+        with explained(self.path / MANIFEST, advice=_ADVICE):
+            for folder in self.folder.iterdir():
+                _sync(folder)
+            path = self.folder / MANIFEST
+            path.write_text(manifest_text(manifest))
+            _sync(path)
+            _sync(self.folder)
+            self._appear()
         return manifest
 
     def _appear(self) -> None:
