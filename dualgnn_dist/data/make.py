@@ -17,6 +17,7 @@ from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store import staging
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.data.store.schema import MANIFEST
 
 Blocks = AbstractContextManager[BlockMap | None]
 """Entered while a store is made: who counts its co-occurrence, block by block; None: threads of this process."""
@@ -38,6 +39,8 @@ def ensure_store(data: DataConfig, prepare_config: PrepareConfig | None, blocks:
     if data.verify:
         say(f"reading every byte of {data.store}")
     store = data.open()
+    if not store.manifest.has_checksum:
+        say(f"{store.path}/{MANIFEST} is of an older program and has no checksum: that it is whole cannot be checked")
     if prepare_config is not None:
         _check_settings(store, prepare_config)
     return store

@@ -66,4 +66,6 @@ def evaluate_best(config: RunConfig, host: Host, split: Split) -> ByCandidates:
     state = make_state(config, store, world)
     state.load(Run(config.run).best(), world)
     evaluator = Evaluator(state, store, config.evaluation, world, Progress().seconds)
-    return evaluator.rank(evaluator.represent(), split)
+    metrics = evaluator.rank(evaluator.represent(), split)
+    store.wait_until_checked(world)
+    return metrics

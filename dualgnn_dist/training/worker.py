@@ -32,6 +32,7 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     started = time.perf_counter()
     with _trainer(config, host) as (trainer, store), denormals_flushed():
         outcome = trainer.fit()
+    store.wait_until_checked(host.world)  # results are of a store that is whole, or of none
     export(trainer.run.representations, outcome.representations, trainer.state.model.modalities, store, host.world)
     peaks = host.world.gather_rows(torch.tensor([peak_memory_bytes()], device=host.world.device))
     summary = {
@@ -51,8 +52,9 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
 
 def train_worker(config: RunConfig, host: Host, argument: None = None) -> float:
     """Trains from the newest checkpoint if there is one; returns the best validation metric, looks at no test item."""
-    with _trainer(config, host) as (trainer, _), denormals_flushed():
+    with _trainer(config, host) as (trainer, store), denormals_flushed():
         trainer.train()
+    store.wait_until_checked(host.world)
     trainer.recorder.close()
     return trainer.progress.best
 

@@ -6,4 +6,5 @@ removal  what this program made is deleted by name, and nothing else
 locks    one writer at a time, and who that is
 remote   folders behind URLs
 lease    one writer at a time behind a URL
+space    room on the disk: reserved, and a sentence where there is none
 """

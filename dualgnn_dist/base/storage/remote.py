@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from pyarrow import fs
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.storage.names import check_inside
+from dualgnn_dist.base.storage.space import explained
 
 T = TypeVar("T")
 Each = Callable[[bytes], None]
@@ -144,14 +145,15 @@ class RemoteFolder:
 
     def download(self, name: str, file: Path, each: Each = lambda chunk: None) -> None:
         """Copies a file here and forces it to disk; `each` is called with its bytes, piece by piece."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with self._explained("download", name), file.open("wb") as sink:
-            with self.filesystem.open_input_stream(self._at(name)) as source:
-                while chunk := source.read(_CHUNK_BYTES):
-                    sink.write(chunk)
-                    each(chunk)
-            sink.flush()
-            os.fsync(sink.fileno())
+        with self._explained("download", name), _removed_on_error(file), explained(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as sink:
+                with self.filesystem.open_input_stream(self._at(name)) as source:
+                    while chunk := source.read(_CHUNK_BYTES):
+                        sink.write(chunk)
+                        each(chunk)
+                sink.flush()
+                os.fsync(sink.fileno())
 
     def delete(self, name: str) -> None:
         """Deletes a file if it is there."""
@@ -202,10 +204,14 @@ class RemoteFolder:
             is_disk = self.filesystem.type_name == "local"
             if self.filesystem.type_name not in _OBJECT_STORES:
                 self.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-            written = f"{path}.partial" if is_disk else path
-            with self.filesystem.open_output_stream(written) as sink:
-                yield sink
-            if is_disk:
+            if not is_disk:
+                with self.filesystem.open_output_stream(path) as sink:
+                    yield sink
+                return
+            written = f"{path}.partial"
+            with _removed_on_error(Path(written)), explained(Path(path)):
+                with self.filesystem.open_output_stream(written) as sink:
+                    yield sink
                 self.filesystem.move(written, path)
 
     @contextmanager
@@ -237,6 +243,17 @@ class RemoteFolder:
         except OSError:  # who may read a folder may yet be refused the bucket
             return False
         return bucket.type == fs.FileType.NotFound
+
+
+@contextmanager
+def _removed_on_error(file: Path) -> Iterator[None]:
+    """Half a file is of no use, and on a full disk it takes the last room."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
+        raise
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import CountProgress, Say, say
@@ -29,10 +29,10 @@ from dualgnn_dist.data.store.schema import (
     Manifest,
     ShardInfo,
     checksum,
-    fingerprint,
     load_manifest,
     parse_manifest,
 )
+from dualgnn_dist.data.store.tables import refuse_manifest
 
 _MEGABYTE = 1_000_000
 _LOCK = ".store.writer"  # of the store that is made in a workplace
@@ -220,15 +220,7 @@ def _manifest_text(remote: RemoteFolder) -> str:
 
 def _parse(text: str, remote: RemoteFolder) -> Manifest:
     manifest = parse_manifest(text, remote.url)
-    for shard in manifest.shards:
-        path = PurePosixPath(shard.file)
-        if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{remote.url}: the manifest names {shard.file!r}, which lies outside the store")
-    if fingerprint(manifest.shards, manifest.modalities) != manifest.fingerprint:
-        raise UserError(
-            f"{remote.url}: the manifest is damaged (its content does not have the fingerprint that it says); "
-            "make the store again with `prepare --overwrite`"
-        )
+    refuse_manifest(manifest, remote.url)
     return manifest
 
 

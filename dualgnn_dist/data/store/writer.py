@@ -8,7 +8,6 @@ store's manifest names.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -19,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from dualgnn_dist.base.config import plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import Say, say
 from dualgnn_dist.base.storage.locks import only_writer
+from dualgnn_dist.base.storage.space import explained
 from dualgnn_dist.data.store import removal
 from dualgnn_dist.data.store.schema import (
     FORMAT_VERSION,
@@ -32,8 +31,11 @@ from dualgnn_dist.data.store.schema import (
     ShardInfo,
     checksum,
     fingerprint,
+    manifest_text,
     shard_file,
 )
+
+_ADVICE = "make room there, or choose another folder for the store"
 
 
 class StoreWriter:
@@ -80,16 +82,21 @@ class StoreWriter:
             removal.remove_own(self.folder)
 
     def append(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Writes a table's next shard as ONE record batch: Arrow or numpy columns of at most `rows_per_shard` rows."""
+        """Writes a table's next shard as ONE record batch: Arrow or numpy columns of at most `rows_per_shard` rows.
+
+        Raises:
+            UserError: the disk is full.
+        """
         batch = pa.RecordBatch.from_pydict({name: pa.array(column) for name, column in columns.items()})
         index = self._num_shards.get(table, 0)
         assert 0 < batch.num_rows <= self.rows_per_shard, f"{table}: {batch.num_rows} rows"
         assert index == 0 or self._last_rows(table) == self.rows_per_shard, f"{table}: only the last shard may be short"
         path = self.folder / shard_file(table, index)
-        path.parent.mkdir(exist_ok=True)
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as file:
-            file.write_batch(batch)
-        _sync(path)
+        with explained(self.path / shard_file(table, index), batch.nbytes, _ADVICE):
+            path.parent.mkdir(exist_ok=True)
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as file:
+                file.write_batch(batch)
+            _sync(path)
         self._num_shards[table] = index + 1
         info = ShardInfo(
             file=shard_file(table, index),
@@ -115,7 +122,11 @@ class StoreWriter:
         settings: dict[str, Any],
         sources: dict[str, str],
     ) -> Manifest:
-        """Writes the manifest and makes the store appear at its path."""
+        """Writes the manifest and makes the store appear at its path.
+
+        Raises:
+            UserError: the disk is full.
+        """
         shards = tuple(sorted(self._shards, key=lambda shard: shard.file))
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -128,14 +139,15 @@ class StoreWriter:
             sources=sources,
             shards=shards,
             fingerprint=fingerprint(shards, modalities),
-        )
-        for folder in self.folder.iterdir():
-            _sync(folder)
-        path = self.folder / MANIFEST
-        path.write_text(json.dumps(plain(manifest), indent=1) + "\n")
-        _sync(path)
-        _sync(self.folder)
-        self._appear()
+        ).with_checksum()
+        with explained(self.path / MANIFEST, advice=_ADVICE):
+            for folder in self.folder.iterdir():
+                _sync(folder)
+            path = self.folder / MANIFEST
+            path.write_text(manifest_text(manifest))
+            _sync(path)
+            _sync(self.folder)
+            self._appear()
         return manifest
 
     def _appear(self) -> None:
