@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial, best_of
-from dualgnn_dist.training.sweep.space import Distribution, _text, identity, load_sweep, value_at
+from dualgnn_dist.training.sweep.load import load_sweep
+from dualgnn_dist.training.sweep.space import Distribution, identity, option_text, value_at
 
 BASE: dict[str, Any] = {
     "data": {"store": "stores/none"},
@@ -117,8 +118,8 @@ values = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(value=values)
 def test_a_choice_reads_back_as_it_was_written(value: Any) -> None:
-    assert yaml.safe_load(_text(value)) == value
-    assert Distribution("choice", options=(_text(value),)).holds(value)
+    assert yaml.safe_load(option_text(value)) == value
+    assert Distribution("choice", options=(option_text(value),)).holds(value)
 
 
 def test_values_are_found_by_their_dotted_keys(write: Write) -> None:
