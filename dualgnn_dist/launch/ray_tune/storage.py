@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -76,6 +77,15 @@ def own_study(
         )
     study.set_user_attr(OWNER, owner)
     return study
+
+
+def forget_study(sweep: Sweep, folder: SweepFolder) -> None:
+    """Deletes this sweep's study, and no other's, where it can be reached: nothing came of it."""
+    with contextlib.suppress(Exception):  # the error that ends the sweep is the one to be read
+        storage, name = open_storage(sweep, folder), study_name(sweep)
+        owner = optuna.load_study(study_name=name, storage=storage).user_attrs.get(OWNER)
+        if isinstance(owner, dict) and owner.get("id") == folder.id:
+            optuna.delete_study(study_name=name, storage=storage)
 
 
 def _whose(owner: object) -> str:

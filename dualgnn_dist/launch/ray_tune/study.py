@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import TrialState
+from ray.tune.result import TRAINING_ITERATION
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
@@ -52,12 +53,15 @@ class Search(OptunaSearch):
         if trial_id in self._told or trial_id not in self._ot_trials:
             return
         self._told.add(trial_id)
-        number, value = self._ot_trials[trial_id].number, (result or {}).get(VALUE)
+        trial, result = self._ot_trials[trial_id], result or {}
+        number, value = trial.number, result.get(VALUE)
         if error or (value is not None and not math.isfinite(value)):
             self._study.tell(number, state=TrialState.FAIL)
-        elif value is not None and (result or {}).get("is_complete"):
+        elif value is not None and result.get("is_complete"):
             self._study.tell(number, value)
         else:
+            if value is not None:  # Tune does not pass on the result for which it stopped a trial
+                trial.report(value, result[TRAINING_ITERATION])
             self._study.tell(number, state=TrialState.PRUNED)
 
     # Tune would pickle it, and with it the database's password, into files that nobody reads: a sweep goes on from the

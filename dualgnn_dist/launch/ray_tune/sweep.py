@@ -17,7 +17,7 @@ from dualgnn_dist.base.storage.locks import only_writer
 from dualgnn_dist.launch.ray_train import connected
 from dualgnn_dist.launch.ray_tune.figures import draw
 from dualgnn_dist.launch.ray_tune.stop import EndNow, StopRequest
-from dualgnn_dist.launch.ray_tune.storage import study_url
+from dualgnn_dist.launch.ray_tune.storage import forget_study, study_url
 from dualgnn_dist.launch.ray_tune.study import Search, open_study
 from dualgnn_dist.launch.ray_tune.trials import run_sweep
 from dualgnn_dist.launch.run import prepare_store, start_run
@@ -45,8 +45,9 @@ def tune(sweep: Sweep, resume: bool = False) -> Path:
         try:
             return _stoppable(sweep, folder, ended, resume)
         except UserError:
-            if not resume and not folder.trials():
-                folder.remove()  # so that its name is free
+            if not resume and not folder.trials():  # so that its name is free
+                forget_study(sweep, folder)
+                folder.remove()
             raise
 
 
@@ -77,8 +78,8 @@ def _run(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search: Sear
     trials = folder.trials()
     if len(trials) < sweep.config.trials:
         raise Unaccounted(
-            f"{len(trials)} of {sweep.config.trials} trials are recorded in {folder.path}, and nothing says what became "
-            f"of the others; what Ray keeps is in {folder.path / RAY}; go on with --resume"
+            f"{len(trials)} of {sweep.config.trials} trials are recorded in {folder.path}, and nothing says what "
+            f"became of the others; what Ray keeps is in {folder.path / RAY}; go on with --resume"
         )
     best = best_of(trials)
     if best is None:

@@ -52,22 +52,23 @@ def _overridden(name: str, section: Any, overrides: Sequence[str]) -> dict[Any, 
         raise UserError(f"config section {name!r} must be a mapping of keys to values, not {type(section).__name__}")
     values = dict(section or {})
     for override in overrides:
-        key, _, text = override.removeprefix(f"{name}.").partition("=")
+        key = override.removeprefix(f"{name}.").partition("=")[0]
         if not override.startswith(f"{name}.") or (name, key) == ("sweep", "study"):
             continue
         ((_, values[key]),) = parse_overrides([override])
-    return {**values, **_study_of(name, overrides)}
+    return {**values, **_study_of(values, overrides)} if name == "sweep" else values
 
 
-def _study_of(name: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The override of `sweep.study`, which no message may repeat: there may be a password in it."""
-    texts = [text for key, equals, text in (override.partition("=") for override in overrides) if key == "sweep.study"]
-    if name != "sweep" or not texts:
-        return {}
+def _study_of(values: Mapping[Any, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`sweep.study`, which no message may repeat: there may be a password in it."""
+    texts = [text for key, _, text in (override.partition("=") for override in overrides) if key == "sweep.study"]
     try:
-        return {"study": yaml.safe_load(texts[-1])}
+        study = yaml.safe_load(texts[-1]) if texts else values.get("study")
     except yaml.YAMLError:
-        raise UserError("the value of override sweep.study cannot be read; write it in quotation marks") from None
+        study = ...
+    if study is not None and not isinstance(study, str):
+        raise UserError("sweep.study must be a URL as a text, in quotation marks where YAML needs them, or null")
+    return {"study": study}
 
 
 def _check_place(sweep: Sweep) -> None:
