@@ -95,7 +95,7 @@ class _StoreRows:
             )
 
     def _refuse(self, block: FeatureBlock, wrong: np.ndarray, say: Callable[[int], str]) -> None:
-        refuse_first(wrong, lambda row: self.modality.place(block.first_row + row), say)
+        refuse_first(wrong, block.place or (lambda row: self.modality.place(block.first_row + row)), say)
 
 
 def _write_dense(writer: StoreWriter, table: str, modality: RawModality, store_rows: _StoreRows) -> int:

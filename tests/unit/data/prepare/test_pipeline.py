@@ -67,7 +67,7 @@ def test_what_a_killed_prepare_left_is_named(folder: Path, make: Make) -> None:
 
 SMALL = {"num_users": 60, "num_items": 90, "num_interactions": 900, "num_topics": 5, "min_interactions": 2}
 PREPARE_CHANGES: dict[str, Any] = {
-    "split": "leave_one_out",
+    "split": "cold_items",
     "split_shares": [0.5, 0.25, 0.25],
     "k_core": 5,
     "num_co_users": 3,
@@ -102,7 +102,7 @@ def test_every_setting_changes_the_store(make: Make) -> None:
         fingerprints[key] = make(**{**section, key: value}, options=SMALL).manifest.fingerprint
     for key, value in OPTION_CHANGES.items():
         fingerprints[f"options.{key}"] = make(**section, options={**SMALL, key: value}).manifest.fingerprint
-    for share in (0.1, 0.3):
+    for share in (0.2, 0.3):
         cold = {**section, "split": "cold_items", "cold_share": share}
         fingerprints[f"cold_share={share}"] = make(**cold, options=SMALL).manifest.fingerprint
     assert len(set(fingerprints.values())) == len(fingerprints), fingerprints
