@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
+from dualgnn_dist.base.batch import Batch
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store import checks
 from dualgnn_dist.data.store.reader import Store
@@ -17,6 +19,7 @@ from dualgnn_dist.launch.run import start_run
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run_folder import METRICS
+from dualgnn_dist.training.trainer import Trainer
 from tests.numerics.test_golden import CONFIG, make_store
 
 VISUAL = "features/visual-00000.arrow"
@@ -51,10 +54,14 @@ def test_a_small_one_is_refused_before_the_first_step(name: str, column: str, st
     assert not list((store.path.parent / "runs").rglob("history.jsonl"))
 
 
-def test_damage_found_beside_the_training_ends_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def may_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The store's vectors are damaged, and read beside the work once this is set, as if they were many."""
+    event = threading.Event()
+
     def late(path: Path, *rest: object) -> str | None:
         if path.name.startswith("visual"):
-            time.sleep(1)
+            assert event.wait(60)
         return content_problem(path, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(checks, "LONG_BYTES", 0)
@@ -62,30 +69,41 @@ def test_damage_found_beside_the_training_ends_it(store: Store, monkeypatch: pyt
     monkeypatch.setattr(checks, "content_problem", late)
     monkeypatch.setenv("DUALGNN_CACHE", str(store.path.parent / "cache"))
     spoil(store, VISUAL, "feature")
-    started = time.perf_counter()
+    return event
+
+
+def test_damage_found_beside_the_training_ends_it(
+    store: Store, may_read: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, steps = Trainer.train_step, []
+
+    def count(trainer: Trainer, batch: Batch) -> Tensor:
+        steps.append(batch)
+        if len(steps) == 30:
+            may_read.set()
+        return step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", count)
     with pytest.raises(UserError, match=f"{VISUAL} is damaged"):
-        start_run(config_of(store, "train.epochs=5000", "train.patience=null"))
-    assert time.perf_counter() - started < 30
-    assert (store.path.parent / "runs/one/steps.jsonl").exists() or list((store.path.parent / "runs/one").iterdir())
-    assert not (store.path.parent / "runs/one" / METRICS).exists()
+        start_run(config_of(store, "train.epochs=5000", "train.patience=null", "train.eval_every=5000"))
+    assert 30 <= len(steps) < 10_000
+    assert not list((store.path.parent / "runs").rglob(METRICS))
 
 
-def test_no_metrics_are_written_before_the_check_has_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model reads the vectors for the last time long before their check ends."""
+def test_no_metrics_are_written_before_the_check_has_ended(
+    store: Store, may_read: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model has read the vectors for the last time when they are found to be damaged."""
+    wait = Store.wait_until_checked
 
-    def late(path: Path, *rest: object) -> str | None:
-        if path.name.startswith("visual"):
-            time.sleep(8)
-        return content_problem(path, *rest)  # type: ignore[arg-type]
+    def waiting(*arguments: object) -> None:
+        may_read.set()
+        wait(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(checks, "LONG_BYTES", 0)
-    monkeypatch.setattr(checks, "SMALL_BYTES", 0)
-    monkeypatch.setattr(checks, "content_problem", late)
-    monkeypatch.setenv("DUALGNN_CACHE", str(store.path.parent / "cache"))
-    spoil(store, VISUAL, "feature")
+    monkeypatch.setattr(Store, "wait_until_checked", waiting)
     with pytest.raises(UserError, match=f"{VISUAL} is damaged"):
         start_run(config_of(store, "train.epochs=1", "train.eval_every=1"))
-    assert not (store.path.parent / "runs/one" / METRICS).exists()
+    assert may_read.is_set() and not list((store.path.parent / "runs").rglob(METRICS))
 
 
 def test_what_an_older_program_wrote_is_trained_on_with_a_line(
