@@ -83,7 +83,7 @@ def _make(config: PrepareConfig, path: Path, blocks: Blocks | None) -> None:
 
 def _check_settings(store: Store, config: PrepareConfig) -> None:
     """A store made from something else than the config says would give numbers under a wrong name."""
-    stored, wanted = store.manifest.settings["prepare"], plain(config)
+    stored, wanted = store.manifest.prepared_with, plain(config)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}  # of settings younger than the store
     for key, decision in decides(config).items():
         value = wanted[key]

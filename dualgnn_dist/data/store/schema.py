@@ -72,7 +72,20 @@ class Manifest:
     @property
     def holds_out_items(self) -> bool:
         """Whether whole items were held out on purpose: they stand for those that come after the training."""
-        return self.settings.get("prepare", {}).get("split") == "cold_items"
+        prepared = self.settings.get("prepare")
+        return isinstance(prepared, dict) and prepared.get("split") == "cold_items"
+
+    @property
+    def prepared_with(self) -> dict[str, Any]:
+        """The `prepare` section that the store was made with.
+
+        Raises:
+            UserError: the manifest does not hold it; one without a checksum may have been edited.
+        """
+        prepared = self.settings.get("prepare")
+        if not isinstance(prepared, dict) or type(prepared.get("num_co_users")) is not int:
+            raise UserError(f"the store's {MANIFEST} does not say with which prepare settings it was made; {AGAIN}")
+        return prepared
 
     def table(self, name: str) -> tuple[ShardInfo, ...]:
         """The shards of one table, such as `graph/user_item`, in row order."""
