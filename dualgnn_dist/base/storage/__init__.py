@@ -3,5 +3,6 @@
 names   what a run, a sweep or a study may be called
 files   where relative paths and copies lie, locks of a node, files written whole
 locks   one writer at a time, and who that is
+space   room on the disk: reserved, and a sentence where there is none
 remote  folders behind URLs
 """

@@ -15,6 +15,7 @@ import filelock
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import Say
+from dualgnn_dist.base.storage.space import explained
 
 HOME_VARIABLE = "DUALGNN_HOME"  # the folder of relative paths
 CACHE_VARIABLE = "DUALGNN_CACHE"  # the folder of what can be fetched or made again
@@ -112,8 +113,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        yield temporary
-        temporary.replace(path)
+        with explained(path):
+            yield temporary
+            temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
