@@ -1,8 +1,9 @@
 """Where things lie, on this node and behind URLs, and who may write there.
 
-names   what a run, a sweep or a study may be called
-files   where relative paths and copies lie, locks of a node, files written whole
-locks   one writer at a time, and who that is
-space   room on the disk: reserved, and a sentence where there is none
-remote  folders behind URLs
+names    what a run, a sweep or a study may be called, and which paths stay inside their folder
+files    where relative paths and copies lie, locks of a node, files written whole
+removal  what this program made is deleted by name, and nothing else
+locks    one writer at a time, and who that is
+space    room on the disk: reserved, and a sentence where there is none
+remote   folders behind URLs
 """

@@ -1,8 +1,12 @@
-"""Names that a user gives to runs, sweeps and studies: each becomes a folder, a line on a screen, a part of a URL."""
+"""Names: those that a user gives to runs, sweeps and studies, and paths inside a folder that come from elsewhere.
+
+The first become a folder, a line on a screen, a part of a URL; the second are written to and deleted.
+"""
 
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 MAX_BYTES = 200  # a file system allows 255, and locks and unfinished copies put something before and behind
 
@@ -32,3 +36,36 @@ def _reason(name: str) -> str | None:
     if len(name.encode()) > MAX_BYTES:
         return f"it is longer than {MAX_BYTES} bytes"
     return None
+
+
+def check_inside(name: str) -> None:
+    """Refuses a path, from a listing, a manifest or a checkpoint, that does not plainly lead into its folder.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    if not name:
+        reason: str | None = "it is empty"
+    elif "\0" in name or "\\" in name:
+        reason = "it has a backslash or a NUL"
+    elif name.startswith("/"):
+        reason = "it is absolute"
+    elif {"", ".", ".."} & set(name.split("/")):
+        reason = "it has '..', '.' or nothing between separators"
+    else:
+        reason = None
+    if reason is not None:
+        raise ValueError(f"{name!r} is no path inside the folder: {reason}")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path that such a name means in a folder on this node, links resolved as the system will resolve them.
+
+    Raises:
+        ValueError: it leads out of the folder, by its name or through a link.
+    """
+    check_inside(name)
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} leads out of {folder} through a link")
+    return path
