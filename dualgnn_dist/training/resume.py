@@ -68,9 +68,7 @@ def is_best_lost(run: Run, progress: Progress, world: World, say: Say) -> bool:
     if damage is None:
         return False
     if world.is_main:
-        say(
-            f"the best state so far, of epoch {progress.best_epoch}, is lost ({damage}): the best from here on counts"
-        )
+        say(f"the best state so far, of epoch {progress.best_epoch}, is lost ({damage}): the best from here on counts")
     progress.forget_best()
     return True
 

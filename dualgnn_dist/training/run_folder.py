@@ -112,7 +112,9 @@ def _changed(folder: Path, config_yaml: str) -> dict[str, Any]:
     before, now = yaml.safe_load((folder / CONFIG).read_text()), yaml.safe_load(config_yaml)
     was = before.get("optimizer") or {}
     return {
-        f"optimizer.{key}": [was.get(key), value] for key, value in now["optimizer"].items() if was.get(key) != value
+        f"optimizer.{key}": [was.get(key), value]
+        for key, value in (now.get("optimizer") or {}).items()
+        if was.get(key) != value
     }
 
 
