@@ -29,6 +29,7 @@ def newest_whole(run: Run, world: World, say: Say) -> Path | None:
     run.fetch()
     if world.is_main:
         run.put_back_old()
+    is_damaged = False
     while name := world.gather_texts(_newest_name(run))[0]:
         folder = run.checkpoints_folder / name
         damage = damage_of(folder, run, world, say)
@@ -36,8 +37,11 @@ def newest_whole(run: Run, world: World, say: Say) -> Path | None:
             return folder
         aside = run.set_aside(folder, world)
         if world.is_main:
-            say(f"{damage}: it is set aside as {aside}, and an older one is taken if there is one")
+            say(f"{damage}: it is set aside as {aside}")
+        is_damaged = True
         run.fetch()
+    if is_damaged and world.is_main:
+        say("no whole checkpoint is left: the run starts from its first step")
     return None
 
 

@@ -109,13 +109,8 @@ def _refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[st
 
 def _changed(folder: Path, config_yaml: str) -> dict[str, Any]:
     """What of the optimizer's settings a resume changes: `optimizer.key` -> [before, now]."""
-    before, now = yaml.safe_load((folder / CONFIG).read_text()), yaml.safe_load(config_yaml)
-    was = before.get("optimizer") or {}
-    return {
-        f"optimizer.{key}": [was.get(key), value]
-        for key, value in (now.get("optimizer") or {}).items()
-        if was.get(key) != value
-    }
+    was, now = (yaml.safe_load(text).get("optimizer") or {} for text in ((folder / CONFIG).read_text(), config_yaml))
+    return {f"optimizer.{key}": [was.get(key), value] for key, value in now.items() if was.get(key) != value}
 
 
 def _diverged_after(folder: Path) -> int | None:

@@ -217,11 +217,13 @@ class Trainer:
             path = record.write(self.run.folder, epoch + 1, step + 1, {"not_finite": not_finite, "workers": workers})
             self.recorder.diverged(progress, epoch + 1, step + 1, path)
             self.run.keep_record()
-            what = "is not finite" if bad_step is None else "gave a loss or a gradient that is not finite"
-            where = f"what the run had learned by step {step + 1}" if bad_step is None else f"step {step + 1}"
+            where = f"step {step + 1} of epoch {epoch + 1}"
+            what = f"{where} gave a loss or a gradient that is not finite"
+            if bad_step is None:
+                what = f"what the run had learned by {where} is not finite ({', '.join(not_finite)})"
             message = (
-                f"training has diverged: {where} of epoch {epoch + 1} {what}; largest in the batch: "
-                f"{record.sentence(workers)}; the batch is in {path}; {self._cure()}"
+                f"training has diverged: {what}; largest in the batch: {record.sentence(workers)}; the batch is in "
+                f"{path}; {self._cure()}"
             )
         return Diverged(world.gather_texts(message)[0])
 
@@ -233,6 +235,7 @@ class Trainer:
         return f"mend such content, or go on from the last good checkpoint, {newest.name}, with a lower rate: {slower}"
 
     def _validate(self) -> None:
+        self._break_off_unless_finite(self.state.parts_not_finite())  # ranking refuses it with less to say
         values = self.evaluator.validate()
         is_best = self.progress.judge(values, self.config.train.metric)
         self.recorder.validated(self.progress, values, is_best)
