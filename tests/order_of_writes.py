@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +49,30 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[Write]:
 
 @dataclass(frozen=True)
 class ThreadWorld(World):
-    """A worker that is a thread beside the others: it meets them at barriers, and exchanges nothing."""
+    """A worker that is a thread beside the others: it meets them at barriers, and exchanges texts alone."""
 
     meeting: threading.Barrier | None = None
+    texts: list[str] = field(default_factory=list)
 
     def barrier(self) -> None:
         assert self.meeting is not None
         self.meeting.wait(timeout=30)
 
+    def gather_texts(self, text: str) -> list[str]:
+        self.texts[self.rank] = text
+        self.barrier()
+        gathered = list(self.texts)
+        self.barrier()
+        return gathered
+
 
 def on_threads(size: int, function: Callable[[World], Any]) -> None:
     """`function(world)` on `size` workers at once. The first that raises fails the test."""
-    meeting, errors = threading.Barrier(size), []
+    meeting, texts, errors = threading.Barrier(size), [""] * size, []
 
     def work(rank: int) -> None:
         try:
-            function(ThreadWorld(rank, size, meeting=meeting))
+            function(ThreadWorld(rank, size, meeting=meeting, texts=texts))
         except BaseException as error:
             errors.append(error)
             meeting.abort()

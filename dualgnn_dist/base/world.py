@@ -49,6 +49,13 @@ class World:
         dist.all_gather(parts, padded)
         return [part[: int(length)] for part, length in zip(parts, lengths, strict=True)]
 
+    def gather_texts(self, text: str) -> list[str]:
+        """Every worker's text, by rank."""
+        if self.size == 1:
+            return [text]
+        sent = torch.frombuffer(bytearray(text.encode() + b"\n"), dtype=torch.uint8)  # never empty
+        return [part.cpu().numpy().tobytes()[:-1].decode() for part in self.gather_rows(sent.to(self.device))]
+
     def exchange(
         self, tensor: torch.Tensor, send: list[int], receive: list[int], out: torch.Tensor | None = None
     ) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from dualgnn_dist.base.storage.files import written_whole
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.data.store.schema import checksum
 
 ITEMS_FILE = "items.arrow"
 WEIGHT_PREFIX = "weight_"  # of the columns that hold how users weigh the modalities
@@ -35,7 +37,12 @@ class Exported(NamedTuple):
 
 
 def write(
-    path: Path, rows: np.ndarray, ids: pa.Array, vectors: np.ndarray, columns: Mapping[str, np.ndarray] | None = None
+    path: Path,
+    rows: np.ndarray,
+    ids: pa.Array,
+    vectors: np.ndarray,
+    columns: Mapping[str, np.ndarray] | None = None,
+    identity: Mapping[str, str] | None = None,
 ) -> None:
     """Writes columns `row` int64, `id` (as in the raw data), `vector` FixedSizeList<float32>[d], and any others.
 
@@ -46,11 +53,14 @@ def write(
         ids: [n].
         vectors: float32 [n, d].
         columns: name -> float32 [n].
+        identity: whose vectors they are, such as {"run": "3f9c..", "model": "dualgnn"}.
     """
     flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
     vector = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     others = {name: pa.array(np.ascontiguousarray(values)) for name, values in (columns or {}).items()}
-    batch = pa.RecordBatch.from_pydict({"row": pa.array(rows), "id": ids, "vector": vector, **others})
+    batch = pa.RecordBatch.from_pydict(
+        {"row": pa.array(rows), "id": ids, "vector": vector, **others}, metadata=dict(identity or {})
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         written_whole(path) as temporary,
@@ -79,6 +89,13 @@ def read(path: Path) -> Exported:
         raise ValueError(str(error)) from error
 
 
+def identity_of(path: Path) -> dict[str, str]:
+    """Whose vectors a file says that it holds; empty where it does not say so."""
+    with pa.memory_map(str(path)) as source:
+        metadata = pa.ipc.open_file(source).schema.metadata or {}
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}
+
+
 @dataclass(frozen=True)
 class Representations:
     """What ranking needs.
@@ -98,16 +115,34 @@ class Representations:
 
 
 def export(
-    folder: Path, representations: Representations, modalities: tuple[str, ...], store: Store, world: World
-) -> None:
-    """Every worker writes its users with their weights of the modalities, rank 0 the items."""
+    folder: Path,
+    representations: Representations,
+    modalities: tuple[str, ...],
+    store: Store,
+    world: World,
+    identity: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Every worker writes its users with their weights of the modalities, rank 0 the items; collective.
+
+    Args:
+        identity: whose they are, see `write`.
+
+    Returns:
+        The checksum of every file by its name.
+    """
     rows = representations.user_rows.numpy()
     columns = {}
     if representations.modality_weights is not None:
         weights = representations.modality_weights.cpu().numpy()
         columns = {f"{WEIGHT_PREFIX}{modality}": weights[:, m] for m, modality in enumerate(modalities)}
     vectors = representations.users.cpu().numpy()
-    write(folder / users_file(world.rank, world.size), rows, store.ids("users", rows), vectors, columns)
+    written = [users_file(world.rank, world.size)]
+    write(folder / written[0], rows, store.ids("users", rows), vectors, columns, identity)
     if world.is_main:
         rows = torch.arange(len(representations.items)).numpy()
-        write(folder / ITEMS_FILE, rows, store.ids("items", rows), representations.items.cpu().numpy())
+        written.append(ITEMS_FILE)
+        write(
+            folder / ITEMS_FILE, rows, store.ids("items", rows), representations.items.cpu().numpy(), identity=identity
+        )
+    parts = world.gather_texts(json.dumps({name: checksum(folder / name) for name in written}))
+    return {name: value for part in parts for name, value in json.loads(part).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dualgnn_dist.base.config import convert
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.data.store.schema import checksum
 from dualgnn_dist.evaluation import representations
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.load import load
@@ -21,6 +22,10 @@ from dualgnn_dist.training.run_at_url import fetch
 from dualgnn_dist.training.run_folder import CONFIG, METRICS, REPRESENTATIONS
 
 Metrics = Mapping[str, float]
+
+
+class NotOfThisRun(UserError):
+    """Vectors that are not those of the run in whose folder they lie: nothing may be computed from them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class FinishedRun:
         seconds: by stage; `waiting` is a part of `training`, `total` of the last start of the run alone.
         peak_memory_bytes: one a worker.
         versions: of the programs that ran, by name.
+        run_id: of the run; empty for one of before runs had ids.
+        files: the checksum of each file of vectors by its name; empty for a run of before they were written down.
     """
 
     folder: Path
@@ -49,6 +56,8 @@ class FinishedRun:
     seconds: Mapping[str, float]
     peak_memory_bytes: tuple[int, ...]
     versions: Mapping[str, str]
+    run_id: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, place: str | Path) -> FinishedRun:
@@ -81,6 +90,8 @@ class FinishedRun:
                 convert(dict[str, float], values["seconds"], "seconds"),
                 convert(tuple[int, ...], values["peak_memory_bytes"], "peak_memory_bytes"),
                 convert(dict[str, str], values["versions"], "versions"),
+                convert(str, values.get("run", ""), "run"),
+                convert(dict[str, str], values.get("representations", {}), "representations"),
             )
         except KeyError as error:
             raise _damaged(path, f"it has no {error}") from error
@@ -107,6 +118,7 @@ class FinishedRun:
 
         Raises:
             UserError: a file is missing or damaged, or the files do not hold every user and item once.
+            NotOfThisRun: a file is not the one that the run wrote.
         """
         folder, sizes = self.folder / REPRESENTATIONS, store.manifest
         if not folder.is_dir():
@@ -118,6 +130,9 @@ class FinishedRun:
             raise _damaged(folder, f"{METRICS} tells of {self.num_workers} workers, and {num_files} files hold users")
         # A run that was finished twice, on other numbers of workers, has the files of both.
         names = [representations.users_file(rank, self.num_workers) for rank in range(self.num_workers)]
+        if self.files:
+            for name in [*names, representations.ITEMS_FILE]:
+                self._check(folder / name)
         parts = [_read_vectors(folder / name) for name in names]
         items = _read_vectors(folder / representations.ITEMS_FILE)
         rows = np.concatenate([part.rows for part in parts])
@@ -133,7 +148,28 @@ class FinishedRun:
             raise UserError(
                 f"{folder} holds numbers that are not finite: the run diverged; train it again, more slowly"
             )
-        return Learned(users, np.array(items.vectors), columns)
+        return Learned(users, np.array(items.vectors), columns, is_checked=bool(self.files))
+
+    def _check(self, path: Path) -> None:
+        """Compares a file of vectors with what the run wrote."""
+        try:
+            if checksum(path) == self.files.get(path.name):
+                return
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        try:
+            author = representations.identity_of(path).get("run", self.run_id)
+        except (OSError, ValueError) as error:
+            raise _damaged(path, str(error)) from error
+        if author != self.run_id:
+            raise NotOfThisRun(
+                f"{path} holds the vectors of another run (its id is {author}, that of {self.folder} {self.run_id}); "
+                "finish the run again with `train --resume`"
+            )
+        raise NotOfThisRun(
+            f"{path} is damaged: its checksum is another than when the run was finished; finish the run again with "
+            "`train --resume`"
+        )
 
 
 @dataclass(frozen=True)
@@ -144,11 +180,13 @@ class Learned:
         users: float32 [U, d].
         items: float32 [I, d].
         columns: what else was written of every user, by name, float32 [U].
+        is_checked: whether the files are known to be those that the run wrote.
     """
 
     users: np.ndarray
     items: np.ndarray
     columns: dict[str, np.ndarray]
+    is_checked: bool = False
 
 
 def locate(place: str | Path) -> tuple[Path, RunConfig]:
@@ -185,10 +223,16 @@ def output_of(place: str, folder: Path, name: str) -> Path:
 def _read_vectors(path: Path) -> representations.Exported:
     try:
         return representations.read(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; finish the run again with `train --resume`") from None
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (ValueError, KeyError, AttributeError) as error:
         raise _damaged(path, str(error)) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path} is missing; finish the run again with `train --resume`")
+    return _damaged(path, str(error))
 
 
 def _damaged(path: Path, why: Any) -> UserError:

@@ -10,6 +10,8 @@ from rich.table import Table
 from dualgnn_dist.base.screen import console
 from dualgnn_dist.evaluation.metrics import by_k
 
+_ROUNDING, _SHOWN = 1e-6, 3
+
 
 def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
     """Prints the metrics of a split as tables: a row a K, a table for each kind of candidates."""
@@ -23,6 +25,22 @@ def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
     if [*metrics["test_by_candidates"]] == ["warm"]:
         screen.print(f"{metrics['model']} knows items by their interactions alone: it cannot rank cold items.")
     screen.print(f"run folder: {run}", soft_wrap=True)
+
+
+def differences(
+    by_candidates: Mapping[str, Mapping[str, float]], written: Mapping[str, Mapping[str, float]], split: str
+) -> list[str]:
+    """A line for each kind of candidates whose metrics are not those that training wrote, rounding apart."""
+    lines = []
+    for candidates, values in by_candidates.items():
+        before = written.get(candidates, {})
+        differing = [name for name in values if name in before and not abs(values[name] - before[name]) <= _ROUNDING]
+        if differing:
+            shown = ", ".join(f"{name} {values[name]:.6f} and not {before[name]:.6f}" for name in differing[:_SHOWN])
+            more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+            of_what = "" if candidates == "all" else f" of {candidates} items"
+            lines.append(f"the {split} metrics{of_what} differ from those in metrics.json: {shown}{more}")
+    return lines
 
 
 def _table(title: str, values: Mapping[str, float]) -> Table:

@@ -9,17 +9,17 @@ from collections.abc import Collection
 import numpy as np
 import torch
 
-from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.config import Candidates, Protocol, Split
 from dualgnn_dist.evaluation.evaluate import rank_users
-from dualgnn_dist.evaluation.metrics import MetricKey
+from dualgnn_dist.evaluation.metrics import MetricKey, metric_keys
 from dualgnn_dist.evaluation.representations import Representations
-from dualgnn_dist.results.finished_run import FinishedRun, Learned
+from dualgnn_dist.results.finished_run import FinishedRun, Learned, NotOfThisRun
 
 # Recomputed means may differ from those in metrics.json by the rounding of another device, not by another model's.
 _TOLERANCE = 5e-4
+MAX_USERS = 20_000  # ranked again: enough for a deviation, whatever the store's size
 
 
 def per_user(
@@ -38,7 +38,8 @@ def per_user(
         users: int64, ascending: only these are ranked, drawn at random; None ranks all.
 
     Raises:
-        UserError: their mean is not what the run's metrics.json says; of drawn users, not within six standard errors.
+        NotOfThisRun: their mean is not what the run's metrics.json says; of drawn users, not within six standard
+            errors.
     """
     if not metrics:
         return {}
@@ -53,11 +54,30 @@ def per_user(
     for metric, values in by_metric.items():
         slack = _TOLERANCE + (0.0 if users is None else _six_errors(values, means.get("num_users", 0)))
         if len(values) > 1 and abs(float(values.mean()) - means[metric]) > slack:
-            raise UserError(
+            raise NotOfThisRun(
                 f"the representations of {run.folder} give {metric} {values.mean():.4f}, its metrics.json says "
                 f"{means[metric]:.4f}: they are not of one run; finish it again with `train --resume`"
             )
     return by_metric
+
+
+def check_belong(run: FinishedRun, learned: Learned, store: Store) -> None:
+    """Refuses vectors of another run. Where no checksums say whose they are, some users are ranked with them.
+
+    Raises:
+        NotOfThisRun: they do not give the metrics that the run's metrics.json says.
+    """
+    computed, means = metric_keys(run.config.evaluation.ks), next(iter(run.metrics["test"].values()))
+    metrics = [metric for metric in computed if metric in means]
+    if not learned.is_checked:
+        per_user(run, learned, store, metrics, "test", next(iter(run.metrics["test"])), some_users(len(learned.users)))  # type: ignore[arg-type]
+
+
+def some_users(num_users: int, max_users: int = MAX_USERS) -> np.ndarray | None:
+    """int64 [max_users] users drawn at random, ascending; None where there are not more: all of them."""
+    if num_users <= max_users:
+        return None
+    return np.sort(np.random.default_rng(0).choice(num_users, max_users, replace=False))
 
 
 def _six_errors(values: np.ndarray, num_users: float) -> float:

@@ -165,12 +165,17 @@ class CheckpointConfig:
     """What survives a crash, beside the best state, which is always kept.
 
     Args:
-        every_steps: also saves within an epoch, after so many steps; null saves at each validation only.
+        every_steps: also saves within an epoch, after so many steps; null leaves that to `every_minutes`.
+        every_minutes: also saves when that long ago, less often where saving would take over 3 % of the time; null
+            saves at each validation only.
     """
 
     every_steps: int | None = setting(None, decides="speed")
+    every_minutes: float | None = setting(10.0, decides="speed")
 
     def __post_init__(self) -> None:
+        if self.every_minutes is not None and self.every_minutes <= 0:
+            raise ValueError("every_minutes must be above 0, or null")
         if self.every_steps is not None and self.every_steps < 1:
             raise ValueError("every_steps must be at least 1, or null")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import torch
 
@@ -58,14 +59,22 @@ class Evaluator:
         return values
 
 
-def evaluate_best(config: RunConfig, host: Host, split: Split) -> ByCandidates:
-    """The split's metrics of a run's best checkpoint. Every worker must call it."""
-    world = host.world
+def evaluate_checkpoint(config: RunConfig, host: Host, what: tuple[Split, Path]) -> ByCandidates:
+    """The split's metrics of a checkpoint of the run, or of another with the same model and store. Every worker must
+    call it.
+    """
+    world, (split, folder) = host.world, what
     torch.set_num_threads(world.num_threads)
     store = config.data.open()
     state = make_state(config, store, world)
-    state.load(Run(config.run).best(), world)
+    state.written_by.pop("seed")  # any run's may be asked for
+    state.load(folder, world)
     evaluator = Evaluator(state, store, config.evaluation, world, Progress().seconds)
     metrics = evaluator.rank(evaluator.represent(), split)
     store.wait_until_checked(world)
     return metrics
+
+
+def evaluate_best(config: RunConfig, host: Host, split: Split) -> ByCandidates:
+    """The same of the run's best checkpoint."""
+    return evaluate_checkpoint(config, host, (split, Run(config.run).best()))

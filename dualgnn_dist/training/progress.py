@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dualgnn_dist.base.config import convert
+
 
 @dataclass
 class Progress:
@@ -33,9 +35,29 @@ class Progress:
         default_factory=lambda: {"training": 0.0, "waiting": 0.0, "inference": 0.0, "ranking": 0.0}
     )
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Progress:
+        """What a checkpoint says.
+
+        Raises:
+            ValueError: it says something else.
+        """
+        try:
+            progress = cls(**values)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        counts = ("epoch", "step", "best_epoch", "evaluations_since_best", "loss_count")
+        for name in (*counts, "best", "loss_sum"):
+            value = getattr(progress, name)
+            if type(value) not in ((int,) if name in counts else (int, float)) or (name in counts and value < 0):
+                raise ValueError(f"{name}={value!r} is no such number")
+        for name in ("validation", "seconds"):
+            convert(dict[str, float], getattr(progress, name), name)
+        return progress
+
     def load(self, values: Mapping[str, Any]) -> None:
         """Goes on from what a checkpoint says."""
-        loaded = Progress(**values)
+        loaded = Progress.of(values)
         self.seconds.update(loaded.seconds)  # in place: who measures a stage adds to this very mapping
         for name in values.keys() - {"seconds"}:
             setattr(self, name, getattr(loaded, name))
@@ -57,7 +79,7 @@ class Progress:
         return True
 
     def forget_best(self) -> None:
-        """As if nothing had been validated yet: the state that was the best is lost."""
+        """The best state is lost: the best of what follows is kept instead."""
         self.best, self.best_epoch, self.evaluations_since_best, self.validation = -math.inf, 0, 0, {}
 
     def is_out_of_patience(self, patience: int | None) -> bool:

@@ -6,7 +6,6 @@ The loop tells it of steps and epochs. Rank 0 alone speaks and writes; every ran
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +26,7 @@ from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.listeners.telemetry import Meter, Totals
 from dualgnn_dist.training.listeners.tensorboard import TensorBoard
 from dualgnn_dist.training.progress import Progress
-from dualgnn_dist.training.run_folder import CONFIG, HISTORY, TENSORBOARD
+from dualgnn_dist.training.run_folder import CONFIG, HISTORY, KEPT, TENSORBOARD
 
 
 class Recorder:
@@ -36,6 +35,9 @@ class Recorder:
     Args:
         folder: of the run.
         loader, tables: are asked for the numbers that they count up anyway.
+
+    Attributes:
+        say: puts a line on the screen, of rank 0 alone.
     """
 
     def __init__(
@@ -44,22 +46,25 @@ class Recorder:
         self._folder, self._config, self._loader, self._tables = folder, config, loader, tables
         self._world = host.world
         self._board = TensorBoard(folder / TENSORBOARD) if host.world.is_main else None
-        self._say = say if host.world.is_main else nothing
+        self.say = say if host.world.is_main else nothing
         self._meter = Meter([*host.listeners, *([] if self._board is None else [self._board])])
 
     def resumed(self, checkpoint: Path | None, progress: Progress) -> None:
-        """Goes on from a checkpoint; None: from the start. What the history says of later epochs is made anew."""
+        """Goes on from a checkpoint; None: from the start. What the history says of later epochs is made anew.
+
+        That a run diverged, or was resumed with other settings, stays in it.
+        """
         if checkpoint is not None:
-            self._say(f"resumed from {checkpoint} after epoch {progress.epoch}, step {progress.step}")
+            self.say(f"resumed from {checkpoint} after epoch {progress.epoch}, step {progress.step}")
         path = self._folder / HISTORY
         if self._world.is_main and path.exists():
-            lines = [line for line in path.read_text().splitlines() if _epoch_of(line) <= progress.epoch]
+            lines = [line for line in path.read_text().splitlines() if _stays(line, progress.epoch)]
             write_atomically(path, "".join(line + "\n" for line in lines))
 
     def begin(self, progress: Progress) -> None:
         """The training begins, or goes on."""
         total = self._config.train.epochs * self._loader.num_steps
-        self._lines = StepProgress(self._say, total, self._steps(progress), seconds_compiling)
+        self._lines = StepProgress(self.say, total, self._steps(progress), seconds_compiling)
 
     def begin_epoch(self, progress: Progress, loss_sum: Tensor) -> None:
         """An epoch begins, or what is left of one. `loss_sum`, float64 [], is what the loop adds this worker's to."""
@@ -90,7 +95,7 @@ class Recorder:
         progress.end_epoch(seconds, waited)
         record = {"loss": loss, "seconds": seconds, "interactions_per_second": rate, "waiting_share": waited / seconds}
         self._log(progress.epoch, "training", record)
-        self._say(
+        self.say(
             f"epoch {progress.epoch}/{self._config.train.epochs}  loss {loss:.4f}  {seconds:.1f} s  "
             f"{rate:,.0f} interactions/s  waiting for batches {waited / seconds:.0%}"
         )
@@ -99,13 +104,17 @@ class Recorder:
         """The validation items were ranked."""
         self._log(progress.epoch, "validation", values)
         shown = "  ".join(f"{name} {values[name]:.4f}" for name in headline(self._config.train.metric))
-        self._say(f"epoch {progress.epoch}  validation  {shown}{'  best so far' if is_best else ''}")
+        self.say(f"epoch {progress.epoch}  validation  {shown}{'  best so far' if is_best else ''}")
 
     def tested(self, progress: Progress, values: Mapping[str, float]) -> None:
         """The test items were ranked with the state of the best epoch."""
         self._meter.end_epoch(progress.best_epoch, _prefixed("test", values))
         if self._board is not None and (self._folder / CONFIG).exists():
             self._board.finish(flat(yaml.safe_load((self._folder / CONFIG).read_text())), values)
+
+    def diverged(self, progress: Progress, epoch: int, step: int, file: Path) -> None:
+        """A step, both counted from 1, was not finite; what was in its batch is in `file`. Rank 0 calls this."""
+        self._write({"epoch": progress.epoch, "diverged": {"epoch": epoch, "step": step, "file": file.name}})
 
     def close(self) -> None:
         """Ends TensorBoard's file."""
@@ -114,10 +123,13 @@ class Recorder:
 
     def _log(self, epoch: int, kind: str, values: Mapping[str, float]) -> None:
         if self._world.is_main:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / HISTORY).open("a") as file:
-                file.write(json.dumps({"epoch": epoch, kind: values}) + "\n")
+            self._write({"epoch": epoch, kind: values})
         self._meter.end_epoch(epoch, _prefixed(kind, values))
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / HISTORY).open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _totals(self, progress: Progress, loss_sum: float) -> Totals:
         """What this worker has measured so far."""
@@ -148,8 +160,10 @@ def _prefixed(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{kind}/{name}": value for name, value in values.items()}
 
 
-def _epoch_of(line: str) -> float:
+def _stays(line: str, epoch: int) -> bool:
+    """Whether a line of the history is still true of a run that goes on after so many epochs."""
     try:
-        return json.loads(line)["epoch"]
-    except ValueError:  # the line during which the run was killed
-        return math.inf
+        values = json.loads(line)
+        return bool(values["epoch"] <= epoch or KEPT & values.keys())
+    except (ValueError, TypeError, KeyError, AttributeError):  # the line during which the run was killed
+        return False

@@ -6,8 +6,10 @@ URL the run is its folder. With one, what lies at the URL is the run, and each n
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -120,21 +122,67 @@ class Run:
 
     # Its checkpoints
 
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where they lie on this node."""
+        return self.folder / CHECKPOINTS
+
     def checkpoint(self, epoch: int, step: int = 0) -> Path:
         """The folder of the state after so many epochs, and so many steps of the next."""
-        return self.folder / CHECKPOINTS / (f"epoch-{epoch:05d}" + (f"-step-{step:07d}" if step else ""))
+        return self.checkpoints_folder / checkpoint.name_of(epoch, step)
+
+    def identify(self, world: World) -> str:
+        """The run's id, which its checkpoints and results carry; made when it is first asked for. Collective.
+
+        A run whose id is lost has that of its newest checkpoint.
+        """
+        if not world.is_main:
+            return world.gather_texts("")[0]
+        name = run_folder.read_id(self.folder)
+        if name is None:
+            newest = self.newest()
+            name = (checkpoint.describe(newest).written_by.get("run") if newest else None) or secrets.token_hex(8)
+            run_folder.write_id(self.folder, name)
+        return world.gather_texts(name)[0]
 
     def fetch(self) -> None:
         """Makes this node's folder what the URL holds, with its newest checkpoint and none newer. Any worker may."""
         if self._at_url is not None:
             self._at_url.fetch_newest()
 
+    def checkpoints(self) -> list[Path]:
+        """Those in the folder that were written to their end, the newest first."""
+        names = checkpoint.complete(path.name for path in self.checkpoints_folder.glob("epoch-*"))
+        folders = (self.checkpoints_folder / name for name in names)
+        return [folder for folder in folders if checkpoint.exists(folder)]
+
+    def put_back_old(self) -> None:
+        """Takes back a checkpoint that stepped aside for one that never came. One worker calls this."""
+        checkpoint.put_back_old(self.checkpoints_folder)
+
     def newest(self) -> Path | None:
-        """The newest complete checkpoint in the folder, or None."""
-        # One that was being written when the run was killed may hold half a manifest.
-        folders = sorted((self.folder / CHECKPOINTS).glob("epoch-*"))
-        whole = [folder for folder in folders if folder.suffix != ".partial" and checkpoint.exists(folder)]
-        return whole[-1] if whole else None
+        """The newest of them whose manifest is whole, or None."""
+        for folder in self.checkpoints():
+            with contextlib.suppress(checkpoint.Damaged):
+                checkpoint.describe(folder)
+                return folder
+        return None
+
+    def fetch_again(self, folder: Path) -> bool:
+        """Takes a checkpoint once more from the URL, whatever is in this node's folder; False for a run without one."""
+        if self._at_url is not None:
+            self._at_url.fetch_again(folder)
+        return self._at_url is not None
+
+    def set_aside(self, folder: Path, world: World) -> Path:
+        """Gives a checkpoint that cannot be used another name, here and at the URL; returns where it is. Collective."""
+        aside = folder
+        if self._at_url is not None:
+            aside = self._at_url.set_aside(folder, world)
+        elif world.is_main:
+            aside = checkpoint.set_aside(folder)
+        world.barrier()
+        return aside
 
     def best(self, progress: Progress | None = None) -> Path:
         """The checkpoint of the best epoch, as `progress` or else the newest one names it; whole on this node.
@@ -149,22 +197,14 @@ class Run:
         newest = self.newest()
         if newest is None:
             raise UserError(f"the run {self.folder} has no complete checkpoint")
-        progress = Progress(**checkpoint.describe(newest)["progress"])
-        if self.has_best(progress):
-            return self._on_this_node(progress.best_epoch)
-        say(f"the checkpoint of the best epoch, {progress.best_epoch}, is gone: {newest} stands for it")
-        return newest
-
-    def has_best(self, progress: Progress) -> bool:
-        """Whether the checkpoint of the best epoch is there with all its files."""
+        progress = Progress.of(checkpoint.describe(newest).progress)
         try:
-            folder = self._on_this_node(progress.best_epoch)
-            manifest = checkpoint.describe(folder)
-            num_shards, num_tables = int(manifest["num_shards"]), len(manifest["tables"])
-        except (UserError, KeyError, TypeError, ValueError):
-            return False
-        shards = list(folder.glob(f"*-of-{num_shards:05d}.pt"))
-        return len(shards) == num_shards * num_tables and (folder / "dense.pt").is_file()
+            best = self._on_this_node(progress.best_epoch)
+            checkpoint.describe(best)
+        except UserError as error:
+            say(f"the best checkpoint, of epoch {progress.best_epoch}, is lost ({error}): {newest} stands for it")
+            return newest
+        return best
 
     def _on_this_node(self, epoch: int) -> Path:
         folder = self.checkpoint(epoch)
@@ -173,21 +213,35 @@ class Run:
         return folder
 
     def save(self, state: TrainingState, progress: Progress, world: World) -> Path:
-        """Writes a checkpoint and sends it up; beside it only that of the best epoch stays. Collective."""
-        folder, best = self.checkpoint(progress.epoch, progress.step), self.checkpoint(progress.best_epoch)
+        """Writes a checkpoint and sends it up; beside it only those of `drop_checkpoints` stay. Collective."""
+        folder = self.checkpoint(progress.epoch, progress.step)
         state.save(folder, world, dataclasses.asdict(progress))
         if self._at_url is not None:
-            self._at_url.push_checkpoint(folder, world, keep=[best.name])
+            self._at_url.push_checkpoint(folder, world, keep=self._kept(progress))
         return folder
 
     def drop_checkpoints(self, progress: Progress) -> None:
-        """Deletes all but the newest and the best. One worker calls this, once the newest one is known everywhere."""
-        kept = self.checkpoint(progress.epoch, progress.step), self.checkpoint(progress.best_epoch)
-        for folder in (self.folder / CHECKPOINTS).iterdir():
-            if folder not in kept and run_folder.is_checkpoint(folder.name):
+        """Deletes all but the newest and the best; where these are one, the newest before it stays too: a run never
+        depends on a single checkpoint. One worker calls this, once the newest one is known everywhere.
+
+        What was set aside, or is no checkpoint, stays.
+        """
+        kept = self._kept(progress)
+        for folder in self.checkpoints_folder.iterdir():
+            if folder.name not in kept and checkpoint.is_name(folder.name):
                 checkpoint.remove(folder)
 
+    def _kept(self, progress: Progress) -> set[str]:
+        kept = {checkpoint.name_of(progress.epoch, progress.step), checkpoint.name_of(progress.best_epoch)}
+        others = [folder.name for folder in self.checkpoints() if folder.name not in kept]
+        return kept if len(kept) > 1 and self.checkpoint(progress.best_epoch).exists() else {*kept, *others[:1]}
+
     # When it ends
+
+    def keep_record(self) -> None:
+        """Sends up what rank 0 has written down beside checkpoints: a run that breaks off has no other chance."""
+        if self._at_url is not None:
+            self._at_url.push_record()
 
     def finish(self, metrics: Mapping[str, Any], world: World) -> None:
         """Writes `metrics.json`, the last thing a finished run does, and sends up what came out. Collective."""

@@ -23,7 +23,17 @@ from dualgnn_dist.base.storage.removal import files_below, remove_files
 from dualgnn_dist.base.world import World
 from dualgnn_dist.evaluation.representations import ITEMS_FILE, users_file
 from dualgnn_dist.training import checkpoint, run_folder
-from dualgnn_dist.training.run_folder import CHECKPOINTS, CONFIG, HISTORY, METRICS, RAY, REPRESENTATIONS, TENSORBOARD
+from dualgnn_dist.training.run_folder import (
+    CHECKPOINTS,
+    CONFIG,
+    DIVERGED,
+    HISTORY,
+    IDENTITY,
+    METRICS,
+    RAY,
+    REPRESENTATIONS,
+    TENSORBOARD,
+)
 
 
 class RunAtUrl:
@@ -73,11 +83,16 @@ class RunAtUrl:
 
     def announce(self) -> None:
         """Makes the run known at its URL. One process calls this, once its folder is made."""
+        if (self.folder / HISTORY).exists():  # of a run that is resumed with other settings: it says so there
+            self._remote.upload(self.folder / HISTORY, HISTORY)
         self._remote.upload(self.folder / CONFIG, CONFIG)
 
     def withdraw_unless_started(self) -> None:
-        """Forgets a run at its URL that failed before its first checkpoint, so that its name is free."""
-        if not self._remote.sizes(CHECKPOINTS):
+        """Forgets a run at its URL that failed before its first checkpoint, so that its name is free.
+
+        One that diverged has a history there, and can be resumed with other settings.
+        """
+        if not self._remote.sizes(CHECKPOINTS) and not self._remote.exists(HISTORY):
             self._remote.delete(CONFIG)
 
     def fetch_newest(self) -> None:
@@ -90,16 +105,32 @@ class RunAtUrl:
         with self._locked():
             sizes = self._remote.sizes()
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name in {CONFIG, HISTORY} & sizes.keys():
+            for name in {CONFIG, HISTORY, IDENTITY} & sizes.keys():
                 self._download(name)
-            complete = sorted(_checkpoints(name for name in sizes if name.endswith(f"/{checkpoint.MANIFEST}")))
-            newest = complete[-1] if complete else ""
-            for folder in (self.folder / CHECKPOINTS).glob("epoch-*"):
-                is_of_no_use = folder.name > newest or folder.suffix == ".partial"
-                if is_of_no_use and run_folder.is_checkpoint(folder.name):
-                    checkpoint.remove(folder)
-            if newest:
-                self._complete(newest, sizes)
+            there = [name.split("/")[1] for name in sizes if name.endswith(f"/{checkpoint.MANIFEST}")]
+            newest = checkpoint.complete(there)[:1]
+            self._drop_newer_than(newest)
+            for name in newest:
+                self._complete(name, sizes)
+
+    def fetch_again(self, folder: Path) -> None:
+        """Takes a checkpoint from the URL whatever is in this node's folder. Every worker may call this."""
+        with self._locked():
+            checkpoint.remove(folder)
+            self._complete(folder.name, self._remote.sizes(f"{CHECKPOINTS}/{folder.name}"))
+
+    def set_aside(self, folder: Path, world: World) -> Path:
+        """Gives a checkpoint another name, here and at the URL; collective."""
+        with self._locked():
+            aside = checkpoint.set_aside(folder) if folder.exists() else folder
+        if world.is_main:
+            below = f"{CHECKPOINTS}/{folder.name}"
+            manifest = f"{below}/{checkpoint.MANIFEST}"  # first: half of a checkpoint must not look whole
+            for name in sorted(self._remote.sizes(below), key=lambda name: name != manifest):
+                self._remote.rename(name, f"{CHECKPOINTS}/{aside.name}/{Path(name).name}")
+            self._remote.delete_below(below, [])
+        world.barrier()
+        return aside
 
     def push_checkpoint(self, folder: Path, world: World, keep: Collection[str]) -> None:
         """Sends up the checkpoint `folder` that the workers have just saved, and what happened so far; collective.
@@ -120,7 +151,7 @@ class RunAtUrl:
         world.barrier()
         if world.is_main:
             self._remote.upload(folder / "dense.pt", f"{name}/dense.pt")
-            self._push_record()
+            self.push_record()
             self._remote.upload(folder / checkpoint.MANIFEST, f"{name}/{checkpoint.MANIFEST}")
             self._delete_others({folder.name, *keep})
         elif here != folder:  # of no use without the other workers' rows
@@ -142,7 +173,7 @@ class RunAtUrl:
             self._remote.upload(self.folder / REPRESENTATIONS / name, f"{REPRESENTATIONS}/{name}")
         world.barrier()
         if world.is_main:
-            self._push_record()
+            self.push_record()
             self._remote.upload(self.folder / METRICS, METRICS)
 
     def fetch_results(self) -> None:
@@ -150,9 +181,11 @@ class RunAtUrl:
         for name in (HISTORY, METRICS):
             self._download(name)
 
-    def _push_record(self) -> None:
+    def push_record(self) -> None:
         """What rank 0 appends to while the run goes on, and TensorBoard's files."""
-        files = [self.folder / CONFIG, self.folder / HISTORY, *(self.folder / TENSORBOARD).glob("**/*")]
+        names = CONFIG, HISTORY, IDENTITY
+        files = [*(self.folder / name for name in names), *self.folder.glob(DIVERGED)]
+        files += (self.folder / TENSORBOARD).glob("**/*")
         for file in files:
             if file.is_file():
                 self._remote.upload(file, file.relative_to(self.folder).as_posix())
@@ -166,6 +199,15 @@ class RunAtUrl:
         folder = f"{CHECKPOINTS}/{name}"
         files = [file.removeprefix(f"{folder}/") for file in self._remote.sizes(folder)]
         self._remote.delete_below(folder, run_folder.files_of_checkpoint(files))
+
+    def _drop_newer_than(self, newest: list[str]) -> None:
+        """Deletes this node's checkpoints that are newer than this one, or all if there is none, and half-made ones."""
+        parent = self.folder / CHECKPOINTS
+        here = {folder.name for folder in parent.glob("epoch-*") if checkpoint.is_name(folder.name)}
+        ranked = checkpoint.complete({*here, *newest})
+        older = ranked[ranked.index(newest[0]) :] if newest else []
+        for name in here.difference(older):
+            checkpoint.remove(parent / name)
 
     def _complete(self, name: str, sizes_there: dict[str, int]) -> None:
         """Fetches a checkpoint unless this node has it: the same files, and the same manifest. The lock is held."""

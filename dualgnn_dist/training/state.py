@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +43,47 @@ class TrainingState:
             written_by=self.written_by,
         )
 
-    def load(self, folder: Path, world: World) -> dict[str, Any]:
-        """Takes over a checkpoint's weights and optimizers; returns its progress."""
-        loaded = checkpoint.load(folder, world, tables=self.tables, written_by=self.written_by)
-        self.model.load_state_dict(loaded.dense)
-        if self.dense_optimizer is not None:
-            self.dense_optimizer.load_state_dict(loaded.dense_optimizer)
+    def load(self, folder: Path, world: World, is_checked: bool = False) -> dict[str, Any]:
+        """Takes over a checkpoint's weights and optimizers; returns its progress. Every worker must call it.
+
+        How fast the weights move on is what this run says, not the one that saved: it may have been resumed with
+        another learning rate.
+
+        Args:
+            is_checked: the workers have called `checkpoint.check` already.
+
+        Raises:
+            UserError: on every worker, what `checkpoint.load` refuses one of them.
+        """
+        if not is_checked:
+            checkpoint.check_together(folder, world)
+        loaded = checkpoint.load(folder, world, tables=self.tables, written_by=self.written_by, is_checked=True)
+        try:
+            self.model.load_state_dict(loaded.dense)
+            if self.dense_optimizer is not None:
+                self._load_dense_optimizer(self.dense_optimizer, loaded.dense_optimizer)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{folder} holds other dense weights than this run's ({str(error).splitlines()[-1].strip()}); load it "
+                "with the config of the run that wrote it"
+            ) from error
         return loaded.progress
+
+    def parts_not_finite(self) -> list[str]:
+        """What of this worker's state is no finite number: dense weights, rows or moments, each by its name."""
+        named = {f"dense weights {name}": value for name, value in self.model.state_dict().items()}
+        for number, moments in enumerate(self.dense_optimizer.state.values() if self.dense_optimizer else ()):
+            named |= {f"dense weights' {name} {number}": value for name, value in moments.items()}
+        for side, table in self.tables.items():
+            named |= {f"{name} of {side}": value for name, value in table.state._asdict().items()}
+        return [name.replace("_", " ") for name, value in named.items() if not _is_finite(value)]
+
+    @staticmethod
+    def _load_dense_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+        settings = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+        optimizer.load_state_dict(saved)
+        for group, own in zip(optimizer.param_groups, settings, strict=True):
+            group.update(own)
 
 
 def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
@@ -64,8 +99,8 @@ def make_state(config: RunConfig, store: Store, world: World) -> TrainingState:
 
 
 def author(config: RunConfig, store: Store) -> dict[str, str]:
-    """What a checkpoint of this run belongs to."""
-    return {"model": config.model.name, "store": store.manifest.fingerprint}
+    """What a checkpoint of this run belongs to, beside the run itself."""
+    return {"model": config.model.name, "store": store.manifest.fingerprint, "seed": str(config.run.seed)}
 
 
 def make_model(config: RunConfig, store: Store) -> Recommender:
@@ -108,6 +143,13 @@ def sizes_of(store: Store, modalities: tuple[str, ...] | None) -> Sizes:
     chosen = manifest.modalities if modalities is None else modalities
     kinds = {name: Modality(manifest.modalities[name].kind, manifest.modalities[name].dimension) for name in chosen}
     return Sizes(manifest.num_users, manifest.num_items, kinds)
+
+
+def _is_finite(values: Any) -> bool:
+    """Whether all numbers of a tensor are; in one pass over its memory, without a copy."""
+    if not isinstance(values, torch.Tensor) or not values.is_floating_point() or not values.numel():
+        return True
+    return all(math.isfinite(extreme) for extreme in values.aminmax())
 
 
 def _check_co_users(model: Recommender, store: Store) -> None:

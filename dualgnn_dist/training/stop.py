@@ -1,22 +1,27 @@
 """A run that is asked to stop: all workers agree on the step after which they write a checkpoint and end.
 
 Who asks writes into the file `stop` in the run's folder; rank 0 reads it. The answer travels with a tiny all-reduce, as
-a rank that stopped alone would leave the others waiting in their next collective.
+a rank that stopped alone would leave the others waiting in their next collective. With it travel whether a checkpoint
+is due by the clock of rank 0, and whether any worker has left the finite numbers.
 """
 
 from __future__ import annotations
 
+import enum
+import functools
+import operator
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dualgnn_dist.base.errors import Stopped
 from dualgnn_dist.base.world import World
@@ -70,31 +75,54 @@ def is_asked(folder: Path) -> bool:
         return False
 
 
+class Wanted(enum.Flag):
+    """What the workers agreed on; false where that is nothing."""
+
+    STOP = enum.auto()
+    SAVE = enum.auto()
+    BREAK_OFF = enum.auto()
+
+
+NOTHING = Wanted(0)
+
+
 class StopMeetings:
     """The workers' meetings about stopping, about half a second apart whatever a step takes.
 
-    Rank 0 alone has a clock and reads the file: at each meeting it says whether to stop, and after how many steps all
-    meet again.
+    Rank 0 alone has a clock and reads the file: at each meeting it says whether to stop, whether to save, and after how
+    many steps all meet again.
+
+    Args:
+        is_due: whether a checkpoint is; rank 0's alone is asked.
+        is_broken: whether this worker cannot go on: bool [] on the device, which is not waited for.
     """
 
-    def __init__(self, folder: Path, world: World) -> None:
-        self._folder, self._world = folder, world
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        is_due: Callable[[], bool] = lambda: False,
+        is_broken: Callable[[], Tensor | bool] = lambda: False,
+    ) -> None:
+        self._folder, self._world, self._is_due, self._is_broken = folder, world, is_due, is_broken
         self._steps_between = self._steps_left = 1
         self._last = time.perf_counter()
 
-    def after_step(self) -> bool:
-        """Whether to stop here. Every worker calls it after every step, and all get the same answer."""
+    def after_step(self) -> Wanted:
+        """What to do here. Every worker calls it after every step, and all get the same answer."""
         self._steps_left -= 1
-        return self._steps_left == 0 and self.meet()
+        return self.meet() if self._steps_left == 0 else NOTHING
 
-    def meet(self) -> bool:
+    def meet(self) -> Wanted:
         """The same answer at once; collective over the workers."""
-        said = torch.zeros(2, dtype=torch.int64, device=self._world.device)
+        said = torch.zeros(4, dtype=torch.int64, device=self._world.device)
         if self._world.is_main:
-            said[0], said[1] = int(is_asked(self._folder)), self._next_meeting()
-        asked, self._steps_between = self._world.sum(said).tolist()
+            said[:3] = torch.tensor([is_asked(self._folder), self._is_due(), self._next_meeting()])
+        said[3] = self._is_broken()
+        is_asked_to_stop, is_due, self._steps_between, num_broken = self._world.sum(said).tolist()
         self._steps_left = self._steps_between
-        return bool(asked)
+        answers = {Wanted.STOP: is_asked_to_stop, Wanted.SAVE: is_due, Wanted.BREAK_OFF: num_broken}
+        return functools.reduce(operator.or_, (wanted for wanted, number in answers.items() if number), NOTHING)
 
     def _next_meeting(self) -> int:
         """Steps until then. What a step takes is known from steps alone: before the first one nothing is."""

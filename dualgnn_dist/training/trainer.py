@@ -6,7 +6,8 @@ reports always meet.
 
 from __future__ import annotations
 
-import math
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -15,18 +16,21 @@ from torch import Tensor
 
 from dualgnn_dist.base.batch import Batch, to_device
 from dualgnn_dist.base.errors import Stopped, UserError
-from dualgnn_dist.base.screen import say
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.sampling.loader import Loader
+from dualgnn_dist.training.checkpoint import SaveClock
 from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.divergence import record
+from dualgnn_dist.training.divergence.watch import Watch
 from dualgnn_dist.training.evaluator import ByCandidates, Evaluator
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.progress import Progress
 from dualgnn_dist.training.recorder import Recorder
+from dualgnn_dist.training.resume import is_best_lost, newest_whole
 from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.state import TrainingState, make_state
-from dualgnn_dist.training.stop import StopMeetings
+from dualgnn_dist.training.stop import StopMeetings, Wanted
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Outcome:
 
 
 class Diverged(UserError):
-    """The loss is no finite number. Every worker raises it at the same step; trying again would end the same."""
+    """A step was no finite number. Every worker raises it after the same step; trying again would end the same."""
 
 
 class Trainer:
@@ -75,7 +79,9 @@ class Trainer:
         self._wrapped = host.wrap(state.model) if has_weights and host.world.size > 1 else state.model
         self._in_bfloat16 = config.train.precision == "bfloat16"
         self._report = host.report
-        self._stop = StopMeetings(run.folder, host.world)
+        self._clock, self._watch = SaveClock(config.checkpoint.every_minutes), Watch(host.world.device)
+        self._stop = StopMeetings(run.folder, host.world, self._clock.is_due, self._watch.is_broken)
+        self._has_lost_best = False
 
     @classmethod
     def build(cls, config: RunConfig, store: Store, host: Host) -> Trainer:
@@ -88,13 +94,16 @@ class Trainer:
         return cls(config, state, loader, evaluator, run, recorder, progress, host)
 
     def resume(self) -> None:
-        """Goes on from the run's newest checkpoint, written by any number of workers; from the start if it has none."""
+        """Goes on from the run's newest whole checkpoint, written by any number of workers; from the start if it has
+        none. What is damaged is set aside.
+        """
         self.run.fetch()
-        newest = self.run.newest()
+        self.state.written_by["run"] = self.run.identify(self.world)
+        newest = newest_whole(self.run, self.world, self.recorder.say)
         if newest is not None:
-            self.progress.load(self.state.load(newest, self.world))
+            self.progress.load(self.state.load(newest, self.world, is_checked=True))
+            self._has_lost_best = is_best_lost(self.run, self.progress, self.world, self.recorder.say)
         self.recorder.resumed(newest, self.progress)
-        self._replace_lost_best()
 
     def fit(self) -> Outcome:
         """Trains to the end and returns the test metrics of the best state."""
@@ -109,9 +118,10 @@ class Trainer:
         """
         settings, progress = self.config.train, self.progress
         self.recorder.begin(progress)
+        if self._has_lost_best and progress.step == 0:
+            self._validate()  # of what is whole, this is the best
         while progress.epoch < settings.epochs and not progress.is_out_of_patience(settings.patience):
-            if self._stop.meet():
-                self._save_and_stop()
+            self._meet(self._stop.meet())
             self._train_epoch()
             if progress.epoch % settings.eval_every == 0 or progress.epoch == settings.epochs:
                 self._validate()
@@ -139,6 +149,7 @@ class Trainer:
         (total * (world.size / batch.global_size)).backward()
         if state.dense_optimizer is not None:
             state.dense_optimizer.step()
+        self._watch.saw(total, [value.grad for value in (*state.model.parameters(), *rows.values())])
         for side, fetched in rows.items():
             state.tables[side].apply_gradients(fetched)
         return total.detach()
@@ -156,37 +167,75 @@ class Trainer:
             if progress.step < self.loader.num_steps:
                 self._between_steps(loss_sum)
         loss = float(world.sum(loss_sum)) / progress.loss_count
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"the loss of epoch {progress.epoch + 1} is {loss}: training has diverged; lower "
-                f"optimizer.learning_rate (now {self.config.optimizer.learning_rate})"
-            )
+        self._break_off_unless_finite()
         self.recorder.end_epoch(progress, loss)
-
-    def _replace_lost_best(self) -> None:
-        """Where the best epoch's checkpoint is gone, this state is validated to stand for it, or the next one is."""
-        progress = self.progress
-        is_lost = self.world.is_main and progress.best_epoch > 0 and not self.run.has_best(progress)
-        if not int(self.world.sum(torch.tensor(int(is_lost), device=self.world.device))):
-            return
-        if self.world.is_main:
-            say(f"the checkpoint of the best epoch, {progress.best_epoch}, is gone or damaged: it counts no more")
-        progress.forget_best()
-        if progress.step == 0:
-            self._validate()
 
     def _between_steps(self, loss_sum: Tensor) -> None:
         """A checkpoint within the epoch where one is due, or wanted by who stops the run."""
         progress, every = self.progress, self.config.checkpoint.every_steps
-        is_asked, is_due = self._stop.after_step(), bool(every and progress.step % every == 0)
-        if is_asked or is_due:
+        wanted = self._stop.after_step()
+        if every and progress.step % every == 0:
+            wanted |= Wanted.SAVE
+        if wanted:
             progress.loss_sum = float(self.world.sum(loss_sum.clone()))
-        if is_asked:
+            self._meet(wanted)
+
+    def _meet(self, wanted: Wanted) -> None:
+        """Does what the workers agreed on; a state that is not finite is neither saved nor trained on."""
+        if wanted:
+            self._break_off_unless_finite()
+        if Wanted.STOP in wanted:
             self._save_and_stop()
-        if is_due:
+        if Wanted.SAVE in wanted and (self.progress.epoch or self.progress.step):  # else there is nothing to keep yet
             self._save()
 
+    def _break_off_unless_finite(self, must_not_be: Sequence[str] = ()) -> None:
+        """Ends the run on every worker if a step since the last call was not finite on any.
+
+        Args:
+            must_not_be: what else is known not to be finite on this worker.
+        """
+        progress, num_steps = self.progress, self.loader.num_steps
+        now = progress.epoch * num_steps + progress.step
+        steps_ago = self._watch.look()
+        if not self.world.agree(bool(must_not_be) or steps_ago is not None):
+            return
+        own = now - (steps_ago or 0), sorted(must_not_be)
+        answers = [json.loads(answer) for answer in self.world.gather_texts(json.dumps(own))]
+        bad_steps = [step for step, _ in answers if step < now]
+        raise self._diverged(min(bad_steps, default=None), sorted({name for _, names in answers for name in names}))
+
+    def _diverged(self, bad_step: int | None, not_finite: Sequence[str]) -> Diverged:
+        """What went wrong, with what was in the batch of step `bad_step` of the run, or else of the last one."""
+        progress, num_steps, world = self.progress, self.loader.num_steps, self.world
+        last = progress.epoch * num_steps + progress.step - 1
+        epoch, step = divmod(max(last, 0) if bad_step is None else bad_step, num_steps)
+        own = record.in_batch(self.loader, self.state, self.evaluator.store, world, epoch, step)
+        workers = [json.loads(text) for text in world.gather_texts(json.dumps(own))]
+        message = ""
+        if world.is_main:
+            path = record.write(self.run.folder, epoch + 1, step + 1, {"not_finite": not_finite, "workers": workers})
+            self.recorder.diverged(progress, epoch + 1, step + 1, path)
+            self.run.keep_record()
+            where = f"step {step + 1} of epoch {epoch + 1}"
+            what = f"{where} gave a loss or a gradient that is not finite"
+            if bad_step is None:
+                what = f"what the run had learned by {where} is not finite ({', '.join(not_finite)})"
+            message = (
+                f"training has diverged: {what}; largest in the batch: {record.sentence(workers)}; the batch is in "
+                f"{path}; {self._cure()}"
+            )
+        return Diverged(world.gather_texts(message)[0])
+
+    def _cure(self) -> str:
+        rate, newest = self.config.optimizer.rate, self.run.newest()
+        slower = f"--resume optimizer.learning_rate={rate / 10:g} (it is {rate:g})"
+        if newest is None:
+            return f"mend such content, or begin anew with a lower rate: {slower}"
+        return f"mend such content, or go on from the last good checkpoint, {newest.name}, with a lower rate: {slower}"
+
     def _validate(self) -> None:
+        self._break_off_unless_finite(self.state.parts_not_finite())  # ranking refuses it with less to say
         values = self.evaluator.validate()
         is_best = self.progress.judge(values, self.config.train.metric)
         self.recorder.validated(self.progress, values, is_best)
@@ -195,7 +244,9 @@ class Trainer:
     def _save(self, metrics: dict[str, float] | None = None) -> None:
         """Writes a checkpoint and tells the host, with the validation's metrics or the step it was written after."""
         progress = self.progress
-        folder = self.run.save(self.state, progress, self.world)
+        self._break_off_unless_finite(self.state.parts_not_finite())
+        with self._clock.saving():
+            folder = self.run.save(self.state, progress, self.world)
         values = metrics or {"step": progress.epoch * self.loader.num_steps + progress.step}
         self._report({**values, "epoch": progress.epoch, "best": progress.best}, folder)
         if self.world.is_main:

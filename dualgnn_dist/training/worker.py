@@ -32,14 +32,17 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     started = time.perf_counter()
     with _trainer(config, host) as (trainer, store), denormals_flushed():
         outcome = trainer.fit()
+    modalities, identity = trainer.state.model.modalities, trainer.state.written_by
     store.wait_until_checked(host.world)  # results are of a store that is whole, or of none
-    export(trainer.run.representations, outcome.representations, trainer.state.model.modalities, store, host.world)
+    files = export(trainer.run.representations, outcome.representations, modalities, store, host.world, identity)
     peaks = host.world.gather_rows(torch.tensor([peak_memory_bytes()], device=host.world.device))
     summary = {
         **_results(outcome),
         "seconds": {**outcome.progress.seconds, "total": time.perf_counter() - started},
         "peak_memory_bytes": [int(peak) for peak in peaks],
         "num_workers": host.world.size,
+        "run": identity["run"],
+        "representations": files,
         "model": config.model.name,
         "seed": config.run.seed,
         "ndcg_convention": config.evaluation.ndcg_convention,

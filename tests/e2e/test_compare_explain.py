@@ -182,6 +182,9 @@ def test_input_of_explain_that_is_wrong(finished: Path, refused: Callable[..., s
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("fusion: weighted_sum", "fusion: mean"))
     path = run / "representations" / "users-00000-of-00001.arrow"
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics.pop("representations")  # nor were their checksums then
+    (run / "metrics.json").write_text(json.dumps(metrics))
     rows, ids, vectors, _ = representations.read(path)
     representations.write(path, np.array(rows), ids, np.array(vectors))
     said = refused(explain.main, "--run", run)

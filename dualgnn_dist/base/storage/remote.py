@@ -155,6 +155,13 @@ class RemoteFolder:
                 sink.flush()
                 os.fsync(sink.fileno())
 
+    def rename(self, name: str, new: str) -> None:
+        """Gives a file another name; on an object store that is a copy."""
+        with self._explained("rename", name):
+            if self.filesystem.type_name not in _OBJECT_STORES:
+                self.filesystem.create_dir(self._at(new).rpartition("/")[0], recursive=True)
+            self.filesystem.move(self._at(name), self._at(new))
+
     def delete(self, name: str) -> None:
         """Deletes a file if it is there."""
         if self.exists(name):

@@ -152,7 +152,8 @@ def _train_worker(config: RunConfig, host: Host, argument: None) -> float:
     """On every worker; returns the best validation metric."""
 
     def report(metrics: Mapping[str, Any], folder: Path) -> None:
-        host.report(_so_far(metrics), folder)  # a barrier: every rank has the same metrics; Tune gets rank 0's
+        if config.train.metric in metrics:  # a checkpoint within an epoch has none
+            host.report(_so_far(metrics), folder)  # a barrier: every rank has the same metrics; Tune gets rank 0's
 
     return train_worker(config, replace(host, report=report))
 

@@ -21,6 +21,7 @@ from dualgnn_dist.results.explain.explanation import (
     why_no_weights,
 )
 from dualgnn_dist.results.finished_run import FinishedRun
+from dualgnn_dist.results.per_user import check_belong
 from dualgnn_dist.training.state import make_model
 
 _SHOWN = 40  # co-users of one user on the screen: as many as the published model reads
@@ -29,7 +30,9 @@ _SHOWN = 40  # co-users of one user on the screen: as many as the published mode
 def explain_all(run: FinishedRun, communities: int, folder: Path, console: Console) -> None:
     """Shows how users weigh the modalities, by community, and writes `modality_weights.png` and `.md`."""
     store = run.open_store()
-    weights = by_community(run, run.learned(store), make_model(run.config, store), communities)
+    learned = run.learned(store)
+    check_belong(run, learned, store)
+    weights = by_community(run, learned, make_model(run.config, store), communities)
     table, lines = weights_table(weights), notes(weights)
     title = f"Modality weights of {run.folder.name}"
     caption = (
@@ -52,7 +55,9 @@ def explain_user(run: FinishedRun, raw_id: str, console: Console) -> None:
     """Shows one user's modality weights, and its co-users as the model weighs them."""
     store = run.open_store()
     row, model = find_user(store, raw_id), make_model(run.config, store)
-    weights = modality_weights(run.learned(store))
+    learned = run.learned(store)
+    check_belong(run, learned, store)
+    weights = modality_weights(learned)
     items = len(store.user_item.row(row))
     console.print(f"user {raw_id} of {store.path}: {items:,} training items", soft_wrap=True)
     if weights:

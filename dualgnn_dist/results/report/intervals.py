@@ -14,9 +14,8 @@ from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.config import Split
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
-from dualgnn_dist.results.per_user import per_user
+from dualgnn_dist.results.per_user import MAX_USERS, per_user, some_users
 
-MAX_USERS = 20_000  # ranked again: enough for a deviation, whatever the store's size
 _QUANTILE = 1.959964  # of the normal distribution: the mean of many users has one
 
 
@@ -30,9 +29,7 @@ def half_widths(
     Raises:
         UserError: the vectors do not give the metrics that the run's metrics.json says.
     """
-    users = None
-    if len(learned.users) > max_users:
-        users = np.sort(np.random.default_rng(0).choice(len(learned.users), max_users, replace=False))
+    users = some_users(len(learned.users), max_users)
     computed = metric_keys(run.config.evaluation.ks)
     by_candidates: dict[str, dict[str, float]] = {}
     candidates: Any  # one of `Candidates`, or `per_user` finds no such metrics

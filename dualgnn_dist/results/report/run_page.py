@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.metrics import MetricKey, by_k, headline, is_metric
-from dualgnn_dist.results.finished_run import FinishedRun, Learned, Metrics
+from dualgnn_dist.results.finished_run import FinishedRun, Learned, Metrics, NotOfThisRun
+from dualgnn_dist.results.per_user import MAX_USERS, check_belong
 from dualgnn_dist.results.report.axes import number
 from dualgnn_dist.results.report.blocks import (
     Block,
@@ -28,7 +29,7 @@ from dualgnn_dist.results.report.blocks import (
 )
 from dualgnn_dist.results.report.charts import Series, lines
 from dualgnn_dist.results.report.data import about_data, about_weights
-from dualgnn_dist.results.report.intervals import MAX_USERS, half_widths
+from dualgnn_dist.results.report.intervals import half_widths
 from dualgnn_dist.results.report.page import page
 from dualgnn_dist.results.report.time_and_memory import memory, spent, time_spent, total_seconds
 from dualgnn_dist.results.run_record import RunRecord
@@ -39,7 +40,7 @@ def run_page(record: RunRecord) -> str:
     """The page as HTML.
 
     Raises:
-        UserError: the store and the run's files contradict one another.
+        UserError: the vectors are not those of the run.
     """
     config, run = record.config, record.finished
     store, learned, missing = _open(record)
@@ -77,11 +78,17 @@ def again(config: str, name: str) -> str:
 
 
 def _open(record: RunRecord) -> tuple[Store | None, Learned | None, str | None]:
-    """The store and the run's vectors; or why not."""
+    """The store and the run's vectors; or why they are not there. Those of another run are refused."""
     store = None
     try:
         store = record.open_store()
-        return store, None if record.finished is None else record.finished.learned(store), None
+        if record.finished is None:
+            return store, None, None
+        learned = record.finished.learned(store)
+        check_belong(record.finished, learned, store)
+        return store, learned, None
+    except NotOfThisRun:
+        raise
     except UserError as error:
         return store, None, str(error)
 
@@ -130,6 +137,8 @@ def _test_metrics(run: FinishedRun, store: Store | None, learned: Learned | None
     if store is not None and learned is not None:
         try:
             half = half_widths(run, learned, store)
+        except NotOfThisRun:
+            raise
         except UserError as error:
             missing = str(error)
     parts: list[Block] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -52,13 +51,12 @@ def test_a_checkpoint_is_on_the_disk_before_its_manifest_and_renamed_after_it(
     tmp_path: Path, writes: list[Write], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second_worker = late(checkpoint.write_shard, lambda folder, table, shard, *_: shard == 1)
-    monkeypatch.setattr(checkpoint, "write_shard", second_worker)
+    monkeypatch.setattr("dualgnn_dist.training.checkpoint.writing.write_shard", second_worker)
     folder = tmp_path / "epoch-00001"
     on_threads(2, lambda world: save(folder, world))
     partial = checkpoint.partial(folder)
-    assert sorted(writes[:2]) == [("sync", str(partial / name)) for name in SHARDS]
-    assert writes[2:] == [
-        ("sync", str(partial / "dense.pt")),
+    assert sorted(writes[:3]) == [("sync", str(partial / name)) for name in ("dense.pt", *SHARDS)]
+    assert writes[3:] == [
         ("sync", str(partial / checkpoint.MANIFEST)),
         ("rename", str(folder)),
     ]
@@ -67,11 +65,16 @@ def test_a_checkpoint_is_on_the_disk_before_its_manifest_and_renamed_after_it(
 def test_a_checkpoint_that_is_deleted_loses_its_manifest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_threads(1, lambda world: save(tmp_path / "last", world))
 
-    def cut_short(folder: Path) -> None:
-        raise KeyboardInterrupt
+    unlink, gone = Path.unlink, []
+
+    def cut_short(path: Path, missing_ok: bool = False) -> None:
+        if gone:
+            raise KeyboardInterrupt
+        gone.append(path)
+        unlink(path, missing_ok)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", cut_short)
+        patch.setattr(Path, "unlink", cut_short)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.remove(tmp_path / "last")
     assert (tmp_path / "last" / "dense.pt").exists() and not checkpoint.exists(tmp_path / "last")

@@ -205,7 +205,7 @@ def test_a_new_node_goes_on_from_the_newest_checkpoint_and_ends_with_the_best(
     newest = node.newest()
     assert newest is not None and newest.name == "epoch-00003"
     best = node.best()
-    assert best.name == "epoch-00001" and checkpoint.describe(best)["progress"]["epoch"] == 1
+    assert best.name == "epoch-00001" and checkpoint.describe(best).progress["epoch"] == 1
 
 
 def test_what_is_no_run_is_not_fetched(tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ def test_outside_the_main_thread_signals_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:
-    for name, manifest in (("epoch-00001", "{}"), ("epoch-00002-step-0000007.partial", "")):
+    old = {"format_version": 1, "num_shards": 1, "written_by": {}, "tables": {}, "progress": {}}
+    for name, manifest in (("epoch-00001", json.dumps(old)), ("epoch-00002-step-0000007.partial", "")):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
         (tmp_path / "checkpoints" / name / "checkpoint.json").write_text(manifest)
     run = Run(RunSection(name=tmp_path.name, output=str(tmp_path.parent)))
