@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from dualgnn_dist.base.kernels import kernel
+from dualgnn_dist.base.kernels import kernel, kernel_inline
 
 NO_QUOTES, ONE_LINE, MANY_LINES = 0, 1, 2
 FINE, RAGGED, UNCLOSED, AFTER_QUOTE, NUL, WAIT = 0, 1, 2, 3, 4, 5  # what is wrong; WAIT: the record goes on
@@ -23,7 +23,8 @@ PLAIN, QUOTED, DOUBLED = 0, 1, 2  # how a value is written; doubled: between mar
 def find_records(
     text: np.ndarray,
     is_last: bool,
-    separator: np.ndarray,
+    first: int,
+    second: int,
     quotes: int,
     width: int,
     slots: np.ndarray,
@@ -37,7 +38,7 @@ def find_records(
     Args:
         text: uint8, from the beginning of a line.
         is_last: nothing follows; else a record that is not over waits for more.
-        separator: one byte or two; none: a record is one value.
+        first, second: the bytes of the separator; a second below 0: it has one; both: a record is one value.
         width: values of every record; -1: one record is read, which may have any number.
         slots: int64, of every value of a record the place in `starts`, -1 where it is not wanted.
         starts, ends, written: [W, N], where the wanted values begin and end, and how they are written.
@@ -47,15 +48,17 @@ def find_records(
         records, bytes and lines gone through; what is wrong on the next line; the values of the last record.
     """
     position, line, num_records, num_values = 0, 0, 0, 0
+    ends_values = np.zeros(256, dtype=np.bool_)  # of a byte: whether a value without marks may end there
+    ends_values[0] = ends_values[LINE_FEED] = ends_values[max(first, 0)] = True
     while position < len(text) and num_records < len(lines):
-        after = _after_blank_line(text, position, separator)
+        after = _after_blank_line(text, position, first != TAB)
         if after > position:
             if after > len(text) and not is_last:
                 break
             position, line = min(after, len(text)), line + 1
             continue
         after, num_values, line_breaks, problem = _record(
-            text, position, is_last, separator, quotes, slots, num_records, starts, ends, written
+            text, position, is_last, first, second, ends_values, quotes, slots, num_records, starts, ends, written
         )
         if problem == WAIT:
             break
@@ -70,11 +73,10 @@ def find_records(
     return num_records, position, line, FINE, num_values
 
 
-@kernel
-def _after_blank_line(text: np.ndarray, at: int, separator: np.ndarray) -> int:
+@kernel_inline
+def _after_blank_line(text: np.ndarray, at: int, tabs_are_blank: bool) -> int:
     """Where the next line begins if this one is blank; beyond the text if that ends the line, else `at`."""
     start = at
-    tabs_are_blank = len(separator) == 0 or separator[0] != TAB
     while at < len(text) and (text[at] == BLANK or (tabs_are_blank and text[at] == TAB)):
         at += 1
     if at < len(text) and text[at] == RETURN:
@@ -82,12 +84,14 @@ def _after_blank_line(text: np.ndarray, at: int, separator: np.ndarray) -> int:
     return at + 1 if at == len(text) or text[at] == LINE_FEED else start
 
 
-@kernel
+@kernel_inline
 def _record(
     text: np.ndarray,
     at: int,
     is_last: bool,
-    separator: np.ndarray,
+    first: int,
+    second: int,
+    ends_values: np.ndarray,
     quotes: int,
     slots: np.ndarray,
     record: int,
@@ -96,7 +100,6 @@ def _record(
     written: np.ndarray,
 ) -> tuple[int, int, int, int]:
     """Fills in one record: where the next begins, its values, the line breaks within, and what is wrong with it."""
-    first = separator[0] if len(separator) else np.uint8(LINE_FEED)
     num_values, line_breaks = 0, 0
     while True:
         start, how, problem = at, PLAIN, FINE
@@ -105,7 +108,7 @@ def _record(
             stop, at, how, breaks, problem = _marked_value(text, start, quotes)
             line_breaks += breaks
         else:
-            stop, problem = _plain_value(text, at, first, separator)
+            stop, problem = _plain_value(text, at, first, second, ends_values)
             at = stop
         if at >= len(text) and not is_last:
             return at, num_values, line_breaks, WAIT
@@ -119,22 +122,22 @@ def _record(
         num_values += 1
         if at >= len(text) or text[at] == LINE_FEED:
             return at + 1, num_values, line_breaks, FINE
-        if how != PLAIN and not _is_separator(text, at, first, separator):
+        if how != PLAIN and not _is_separator(text, at, first, second):
             return at, num_values, line_breaks, AFTER_QUOTE
-        at += len(separator)
+        at += 1 if second < 0 else 2
 
 
-@kernel
-def _plain_value(text: np.ndarray, at: int, first: int, separator: np.ndarray) -> tuple[int, int]:
+@kernel_inline
+def _plain_value(text: np.ndarray, at: int, first: int, second: int, ends_values: np.ndarray) -> tuple[int, int]:
     """Where a value without marks ends, and what is wrong with it."""
-    while at < len(text):
-        byte = text[at]
-        if byte == LINE_FEED or (byte == first and _is_separator(text, at, first, separator)):
-            break
-        if byte == 0:
+    while True:
+        while at < len(text) and not ends_values[text[at]]:
+            at += 1
+        if at == len(text) or text[at] == LINE_FEED or _is_separator(text, at, first, second):
+            return at, FINE
+        if text[at] == 0:
             return at, NUL
         at += 1
-    return at, FINE
 
 
 @kernel
@@ -158,15 +161,15 @@ def _marked_value(text: np.ndarray, at: int, quotes: int) -> tuple[int, int, int
     return at, at, how, line_breaks, UNCLOSED
 
 
-@kernel
+@kernel_inline
 def _is_end(text: np.ndarray, at: int) -> bool:
     """Whether a line ends there."""
     return at >= len(text) or text[at] == LINE_FEED
 
 
-@kernel
-def _is_separator(text: np.ndarray, at: int, first: int, separator: np.ndarray) -> bool:
-    return text[at] == first and (len(separator) < 2 or (at + 1 < len(text) and text[at + 1] == separator[1]))
+@kernel_inline
+def _is_separator(text: np.ndarray, at: int, first: int, second: int) -> bool:
+    return text[at] == first and (second < 0 or (at + 1 < len(text) and text[at + 1] == second))
 
 
 def values_of(text: np.ndarray, starts: np.ndarray, ends: np.ndarray, written: np.ndarray) -> pa.Array:

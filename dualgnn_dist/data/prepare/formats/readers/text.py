@@ -7,10 +7,11 @@ mark are no data, a record has as many values as the header, and what cannot be 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from dualgnn_dist.data.prepare.formats.readers.chunks import Chunks
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.reading import Place, at_lines, opened
 
+T = TypeVar("T")
 Quotes = Literal["one_line", "many_lines", "none"]
 QUOTES = {"none": records.NO_QUOTES, "one_line": records.ONE_LINE, "many_lines": records.MANY_LINES}
 MAX_COLUMNS = 1 << 14  # of a header
@@ -72,7 +74,7 @@ class TextTable:
             chunks = Chunks(self.path, file)
             if self.names is None:
                 next(_blocks(self, chunks, [], -1, 1), None)
-            for texts, lines in _blocks(self, chunks, wanted, len(self.columns), num_rows):
+            for texts, lines in _ahead(_blocks(self, chunks, wanted, len(self.columns), num_rows)):
                 columns = {name: texts[wanted.index(self.columns.index(of))] for name, of in names.items()}
                 yield pl.DataFrame(columns), at_lines(self.path, lines)
 
@@ -83,13 +85,13 @@ def _blocks(
     """(The wanted values, the lines) of the records that come; with a width of -1 of a header, which may have any."""
     slots = np.full(max(width, len(wanted)), -1, dtype=np.int64)
     slots[list(wanted)] = np.arange(len(wanted))
-    separator = np.array(list(table.separator.encode()), dtype=np.uint8)
+    first, second = [*table.separator.encode(), -1, -1][:2]
     places = [np.empty((len(wanted), num_rows), dtype=dtype) for dtype in (np.int64, np.int64, np.int8)]
     lines = np.empty(num_rows, dtype=np.int64)
     while len(chunks.text):
         text, line = chunks.text, chunks.line
         size, num_bytes, num_lines, problem, num_values = records.find_records(
-            text, chunks.is_last, separator, QUOTES[table.quotes], width, slots, *places, lines
+            text, chunks.is_last, first, second, QUOTES[table.quotes], width, slots, *places, lines
         )
         if size:
             numbers = lines[:size] + line
@@ -102,6 +104,15 @@ def _blocks(
             raise UserError(f"{table.path}, line {line + num_lines}: {_words(table, problem, num_values, width)}")
         if not size:
             chunks.advance(num_bytes, num_lines)
+
+
+def _ahead(blocks: Iterator[T]) -> Iterator[T]:
+    """The same, of which the next is made by a thread while the last is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, blocks, None)
+        while (block := following.result()) is not None:
+            following = pool.submit(next, blocks, None)
+            yield block
 
 
 def _texts(values: pa.Array, path: Path, lines: np.ndarray) -> pl.Series:
