@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from dualgnn_dist.base.errors import Stopped, UserError
+from dualgnn_dist.base.errors import Failed, Stopped, UserError
+from dualgnn_dist.base.signals import second_ends_at_once
 
 
 def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
@@ -38,12 +39,19 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 
 def run_program(program: Callable[[], None]) -> None:
-    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
+    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback.
+
+    The second SIGTERM or Ctrl-C ends it at once, in whatever state it is.
+    """
     try:
-        program()
+        with second_ends_at_once():
+            program()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Failed as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        sys.exit(1)
     except Stopped as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)
         sys.exit(stopped.exit_code)

@@ -6,6 +6,7 @@ import time
 
 import torch
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.config import EvaluationConfig
@@ -61,6 +62,7 @@ class Evaluator:
 def evaluate_best(config: RunConfig, host: Host, split: Split) -> ByCandidates:
     """The split's metrics of a run's best checkpoint. Every worker must call it."""
     world = host.world
+    heartbeat.phase("ranking the held-out items")
     torch.set_num_threads(world.num_threads)
     store = config.data.open()
     state = make_state(config, store, world)

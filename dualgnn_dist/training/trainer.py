@@ -13,6 +13,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.batch import Batch, to_device
 from dualgnn_dist.base.errors import Stopped, UserError
 from dualgnn_dist.data.store.reader import Store
@@ -116,6 +117,7 @@ class Trainer:
 
     def test(self) -> Outcome:
         """Takes over the state of the best epoch and ranks the test items with it."""
+        heartbeat.phase("ranking the test items")
         self.state.load(self.run.best(self.progress), self.world)
         representations = self.evaluator.represent()
         outcome = Outcome(self.progress, representations, self.evaluator.rank(representations, "test"))
@@ -149,6 +151,7 @@ class Trainer:
         for batch in self.loader.epoch(progress.epoch, progress.step):
             loss_sum += self.train_step(to_device(batch, world.device))
             progress.step += 1
+            heartbeat.stepped(progress.epoch, progress.step)
             progress.loss_count += batch.global_size
             self.recorder.step(progress, loss_sum)
             if progress.step < self.loader.num_steps:
@@ -173,6 +176,7 @@ class Trainer:
             self._save()
 
     def _validate(self) -> None:
+        heartbeat.phase("ranking the validation items")
         values = self.evaluator.validate()
         is_best = self.progress.judge(values, self.config.train.metric)
         self.recorder.validated(self.progress, values, is_best)
@@ -181,6 +185,7 @@ class Trainer:
     def _save(self, metrics: dict[str, float] | None = None) -> None:
         """Writes a checkpoint and tells the host, with the validation's metrics or the step it was written after."""
         progress = self.progress
+        heartbeat.phase("writing a checkpoint")
         folder = self.run.save(self.state, progress, self.world)
         values = metrics or {"step": progress.epoch * self.loader.num_steps + progress.step}
         self._report({**values, "epoch": progress.epoch, "best": progress.best}, folder)

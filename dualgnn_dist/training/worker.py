@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.data.store.reader import Store
@@ -31,6 +32,7 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     started = time.perf_counter()
     with _trainer(config, host) as (trainer, store), denormals_flushed():
         outcome = trainer.fit()
+    heartbeat.phase("writing the representations")
     export(trainer.run.representations, outcome.representations, trainer.state.model.modalities, store, host.world)
     peaks = host.world.gather_rows(torch.tensor([peak_memory_bytes()], device=host.world.device))
     summary = {
@@ -59,6 +61,7 @@ def train_worker(config: RunConfig, host: Host, argument: None = None) -> float:
 @contextmanager
 def _trainer(config: RunConfig, host: Host) -> Iterator[tuple[Trainer, Store]]:
     """The trainer where the run stands, for as long as its trackers listen."""
+    heartbeat.phase("opening the store and making the first batches")
     torch.set_num_threads(host.world.num_threads)
     keep_freed_memory()
     with _tracking(config, host) as tracked:
