@@ -18,6 +18,7 @@ from typing import NoReturn
 
 Tell = Callable[[int, int], None]
 _OURS = (signal.SIGTERM, signal.SIGINT)
+_ending = threading.Lock()
 
 
 @contextmanager
@@ -70,6 +71,7 @@ def second_ends_at_once() -> Iterator[None]:
 
 def end_now(number: int) -> NoReturn:
     """Ends this process and everything that descends from it, whatever state they are in; exit code 128 + `number`."""
+    _ending.acquire()  # for good: several may hear the same signal
     with contextlib.suppress(OSError):  # not `say`: the main thread may hold the stream's lock
         os.write(2, b"ended at once, without a checkpoint\n")
     kill_descendants()

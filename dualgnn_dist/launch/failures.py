@@ -19,7 +19,7 @@ def write(folder: Path, sentence: str, story: str) -> str:
     when = time.strftime("%Y-%m-%d %H:%M:%S %z")
     try:
         place.mkdir(parents=True, exist_ok=True)
-        number = max((int(path.stem) for path in place.glob("[0-9]*.txt") if path.stem.isdecimal()), default=0) + 1
+        number = max((int(path.stem) for path in stories(folder)), default=0) + 1
         file = place / f"{number:04d}.txt"
         named = f"{sentence}; the whole story: {file}"
         file.write_text(visible(f"{sentence}\n{when}\n\n{story.rstrip()}\n"))
@@ -28,3 +28,13 @@ def write(folder: Path, sentence: str, story: str) -> str:
             f"{sentence}; {place} cannot be written ({error.strerror}), so here is the whole story:\n{story.rstrip()}"
         )
     return named
+
+
+def stories(folder: Path) -> set[Path]:
+    """The files of a run."""
+    return {path for path in (folder / FAILURES).glob("[0-9]*.txt") if path.stem.isdecimal()}
+
+
+def sentence_of(file: Path) -> str:
+    """What was said of a failure."""
+    return file.read_text().partition("\n")[0]

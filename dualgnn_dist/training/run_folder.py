@@ -58,7 +58,8 @@ def create(folder: Path, config_yaml: str, resume: bool) -> None:
 
 def remove_unless_started(folder: Path) -> None:
     """Deletes the folder of a run that failed before its first epoch or checkpoint, so that its name is free."""
-    if not (folder / HISTORY).exists() and not (folder / CHECKPOINTS).exists():
+    # The story of a failure stays, as who was told of it will look for it.
+    if not any((folder / name).exists() for name in (HISTORY, CHECKPOINTS, "failures")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
