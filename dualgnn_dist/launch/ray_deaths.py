@@ -15,9 +15,7 @@ from dualgnn_dist.base.screen import duration, visible
 
 _TAIL_BYTES = 20_000
 # What workers raise when another one is gone.
-_COLLATERAL = re.compile(
-    r"Connection (reset|closed|refused)|gloo|NCCL|Broken pipe|Timed out waiting|ProcessGroup", re.I
-)
+_COLLATERAL = re.compile(r"Connection (reset|closed|refused)|gloo|nccl|broken pipe|timed out waiting", re.I)
 
 
 @dataclass
