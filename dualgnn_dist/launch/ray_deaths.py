@@ -43,7 +43,7 @@ class Member:
     @property
     def stood(self) -> str:
         """Where it was last seen."""
-        return "" if self.pulse is None else f" at {self.pulse.described}"
+        return "" if self.pulse is None else f" (last seen at: {self.pulse.described})"
 
 
 class Hang(Exception):
@@ -61,7 +61,7 @@ def kills_for_memory() -> int:
 
 def is_death(text: str) -> bool:
     """Whether an error says that the process or its node is gone."""
-    return "actor died" in text or "actor is dead" in text or "ActorDied" in text or "node has died" in text
+    return any(words in text for words in ("actor died", "actor is dead", "node has died", "is unavailable"))
 
 
 def is_collateral(error: Exception, text: str) -> bool:
@@ -102,6 +102,8 @@ def _cause(text: str, member: Member | None) -> str:
     """Ray knows exit codes and its own kills; of a signal it sees the closed connection alone."""
     if re.search(r"running low on memory|memory monitor", text):
         return "Ray killed it for want of memory on its node"
+    if "is unavailable" in text:
+        return "it cannot be reached, and perhaps its node is gone"
     if "node has died" in text or "node was terminated" in text or "node failure" in text:
         return "its node is gone"
     if code := re.search(r"exit code (\d+)", text):

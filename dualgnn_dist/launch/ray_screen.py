@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import ray._private.worker
 from ray._private.ray_logging import global_worker_stdstream_dispatcher as dispatcher
 
 from dualgnn_dist.base.screen import say
@@ -29,11 +30,14 @@ def shown(folder: Path) -> Iterator[None]:
     if not handlers:
         yield
         return
+    screen, prints = _Screen(folder / FILE, handlers[0]), ray._private.worker.print_to_stdstream
     dispatcher.remove_handler(_HANDLER)
-    dispatcher.add_handler(_HANDLER, _Screen(folder / FILE, handlers[0]))
+    dispatcher.add_handler(_HANDLER, screen)
+    ray._private.worker.print_to_stdstream = screen  # what a raylet reports comes this way
     try:
         yield
     finally:
+        ray._private.worker.print_to_stdstream = prints
         dispatcher.remove_handler(_HANDLER)
 
 
@@ -43,7 +47,7 @@ class _Screen:
     def __init__(self, file: Path, show: Callable[[Mapping[str, Any]], None]) -> None:
         self._file, self._show = file, show
 
-    def __call__(self, batch: Mapping[str, Any]) -> None:
+    def __call__(self, batch: Mapping[str, Any], ignore_prefix: bool = False) -> None:
         if batch["is_err"] or batch.get("pid") == "raylet":
             self._keep(batch)
         elif batch.get("actor_name") == _LEADER:

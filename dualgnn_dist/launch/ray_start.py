@@ -138,6 +138,11 @@ def _explain(error: Exception, written: str) -> NoReturn:
             f"the Ray cluster{at} and this process are of different versions ({visible(versions or text)}); install "
             "the cluster's versions here, or these there"
         ) from error
+    if "AuthToken" in text + written:
+        raise UserError(
+            f"the Ray cluster{at} does not take this process's token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to "
+            "the token it was started with"
+        ) from error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         text = "its disk is full"
     first = text if len(text) <= 200 else f"{text[:200]}..."

@@ -18,17 +18,17 @@ class Waiting:
     """`begin` and `end` as often as there is something to wait for. Needs a process that is connected to Ray.
 
     Args:
-        needs: resources of all that is waited for.
         seconds_between: two lines.
     """
 
-    def __init__(self, what: str, needs: Mapping[str, float], seconds_between: float = SECONDS_BETWEEN) -> None:
-        self._what, self._needs, self._seconds_between = what, needs, seconds_between
+    def __init__(self, seconds_between: float = SECONDS_BETWEEN) -> None:
+        self._seconds_between = seconds_between
         self._is_over = threading.Event()
         self._is_over.set()
 
-    def begin(self) -> None:
-        """From now on something is waited for."""
+    def begin(self, what: str, needs: Mapping[str, float]) -> None:
+        """From now on something is waited for that needs these resources; or something else than so far."""
+        self._what, self._needs = what, needs
         if self._is_over.is_set():
             self._is_over = threading.Event()
             threading.Thread(target=self._say, args=(self._is_over,), name="waiting", daemon=True).start()

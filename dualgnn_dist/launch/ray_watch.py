@@ -59,11 +59,18 @@ class Watch(WorkerGroupCallback, ControllerCallback):
 
     def after_controller_start(self, train_run_context: Any) -> None:
         """Nobody works yet."""
+        self._waiting = Waiting(self._seconds_between)
+        self._wait_for(self._config.resources.fewest)
+
+    def before_worker_group_start(self, worker_group_context: Any) -> None:
+        """Ray Train has decided on a number, and asks for their resources."""
+        self._wait_for(worker_group_context.num_workers)
+
+    def _wait_for(self, number: int) -> None:
         resources = self._config.resources
-        number = resources.fewest
         needs = {"CPU": float(number * resources.cpus_per_worker), "GPU": float(number * int(resources.use_gpu))}
-        self._waiting = Waiting("1 worker" if number == 1 else f"{number} workers", needs, self._seconds_between)
-        self._waiting.begin()
+        if self._waiting is not None:
+            self._waiting.begin("1 worker" if number == 1 else f"{number} workers", needs)
 
     def after_worker_group_start(self, worker_group: Any) -> None:
         """All processes are there."""
@@ -81,7 +88,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
             self._waiting.end()
         self._at_work.touch()
         if self._num_workers not in (0, len(self._workers)):
-            say(f"the run goes on with {len(self._workers)} workers, it had {self._num_workers}")
+            say(f"workers at work: {len(self._workers)}, before: {self._num_workers}")
         self._num_workers = len(self._workers)
 
     def before_worker_group_shutdown(self, worker_group: Any) -> None:
@@ -90,8 +97,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
 
     def after_worker_group_shutdown(self, worker_group_context: Any) -> None:
         """Nobody works."""
-        if self._waiting is not None:
-            self._waiting.begin()
+        self._wait_for(self._config.resources.fewest)
 
     def after_controller_finish(self, result: Any) -> None:
         """Nobody will."""
@@ -172,10 +178,10 @@ class Watch(WorkerGroupCallback, ControllerCallback):
             for worker in self._workers
             if worker.distributed_context.world_rank in ranks
         }
-        answered, answers = (
-            ray.wait([*tasks], num_returns=len(tasks), timeout=_SECONDS_TO_ANSWER)[0] if tasks else [],
-            {},
-        )
+        if not tasks:
+            return {}
+        answered, _ = ray.wait([*tasks], num_returns=len(tasks), timeout=_SECONDS_TO_ANSWER)
+        answers = {}
         for task in answered:
             with contextlib.suppress(Exception):
                 answers[tasks[task]] = ray.get(task)
@@ -189,6 +195,8 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         if state == "RestartingState":
             self._num_failures += 1
             say(self._written(current_state.training_failed_error, f"{self._goes_on}{self._failures_left}"))
+        elif state == "ReschedulingState" and "startup timed out" not in str(current_state.training_failed_error):
+            say(self._written(current_state.training_failed_error, "trying again to start the workers"))
         elif state == "ShuttingDownState":
             error = getattr(current_state.next_state, "training_failed_error", None)
             if error is not None and user_error(error) is None:
