@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dualgnn_dist.base.errors import Stopped, UserError
+from dualgnn_dist.base.errors import Failed, Stopped, UserError
+from dualgnn_dist.base.signals import second_ends_at_once
 from dualgnn_dist.base.text import visible
 
 
@@ -51,12 +52,19 @@ def _tell(line: str) -> None:
 
 
 def run_program(program: Callable[[], None]) -> None:
-    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
+    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback.
+
+    The second SIGTERM or Ctrl-C ends it at once, in whatever state it is.
+    """
     try:
-        program()
+        with second_ends_at_once():
+            program()
     except UserError as error:
         _tell(f"error: {error}")
         sys.exit(2)
+    except Failed as failed:
+        _tell(f"error: {failed}")
+        sys.exit(1)
     except Stopped as stopped:
         _tell(f"stopped: {stopped}")
         sys.exit(stopped.exit_code)

@@ -140,6 +140,9 @@ class _Compiling(event.Listener):
         if self._depth == 0:
             self._seconds += time.perf_counter() - self._started
 
+    def is_busy(self) -> bool:
+        return self._depth > 0
+
     def seconds(self) -> float:
         return self._seconds + (time.perf_counter() - self._started if self._depth else 0.0)
 
@@ -206,6 +209,11 @@ event.register("numba:compile", _compiling)
 def seconds_compiling() -> float:
     """How long this process has compiled kernels so far. Loading compiled ones does not count."""
     return _compiling.seconds()
+
+
+def is_compiling() -> bool:
+    """Whether a thread of this process compiles kernels right now."""
+    return _compiling.is_busy()
 
 
 kernel = _kept()

@@ -29,8 +29,18 @@ def say(line: str) -> None:
 def say_aside(line: str) -> None:
     """Writes a line about the program rather than its work to standard error, out of the way of results."""
     with contextlib.suppress(OSError, ValueError):  # a closed stream is no reason for the work to end
-        sys.stderr.write(visible(line) + "\n")
-        sys.stderr.flush()
+        stream = sys.stdout if _asides_joined else sys.stderr
+        stream.write(visible(line) + "\n")
+        stream.flush()
+
+
+_asides_joined = False
+
+
+def join_asides() -> None:
+    """From now on `say_aside` speaks where `say` does: for workers, whose standard error nobody sees."""
+    global _asides_joined
+    _asides_joined = True
 
 
 class _TextConsole(Console):

@@ -78,7 +78,9 @@ class RunAtUrl:
             raise UserError(f"there is no run to resume at {self.url}; leave out --resume to start it")
         if resume:
             self.fetch_newest()
-        elif self.folder.exists() and (left := run_folder.remove(self.folder)):
+            return
+        left = run_folder.remove(self.folder) if self.folder.exists() else []
+        if left := [name for name in left if not run_folder.is_story(name)]:
             raise UserError(f"the copy {self.folder} holds what is not the run's: {left[0]}; move it elsewhere")
 
     def announce(self) -> None:

@@ -145,10 +145,11 @@ def _is_begun(folder: Path) -> bool:
 
 def _is_left_over(folder: Path) -> bool:
     """Whether a folder holds nothing but what a start that failed left there to be read."""
-    return folder.is_dir() and not _is_begun(folder) and all(map(_is_story, files_below(folder)))
+    return folder.is_dir() and not _is_begun(folder) and all(map(is_story, files_below(folder)))
 
 
-def _is_story(name: str) -> bool:
+def is_story(name: str) -> bool:
+    """Whether a file tells why a start failed: it stays when the rest of the run goes."""
     return is_own(name) or re.fullmatch(r"(fail|error|diverged)[^/]*(/.+)?", name) is not None
 
 

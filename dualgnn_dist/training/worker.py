@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.data.store.reader import Store
@@ -32,6 +33,7 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     started = time.perf_counter()
     with _trainer(config, host) as (trainer, store), denormals_flushed():
         outcome = trainer.fit()
+    heartbeat.phase("writing the representations")
     modalities, identity = trainer.state.model.modalities, trainer.state.written_by
     store.wait_until_checked(host.world)  # results are of a store that is whole, or of none
     files = export(trainer.run.representations, outcome.representations, modalities, store, host.world, identity)
@@ -65,6 +67,7 @@ def train_worker(config: RunConfig, host: Host, argument: None = None) -> float:
 @contextmanager
 def _trainer(config: RunConfig, host: Host) -> Iterator[tuple[Trainer, Store]]:
     """The trainer where the run stands, for as long as its trackers listen; nobody else trains it meanwhile."""
+    heartbeat.phase("opening the store and making the first batches")
     torch.set_num_threads(host.world.num_threads)
     keep_freed_memory()
     with Run(config.run).only_trainer(host.world), _tracking(config, host) as tracked:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.storage.names import check_inside
 from dualgnn_dist.base.storage.space import explained
@@ -141,6 +142,7 @@ class RemoteFolder:
         with file.open("rb") as source, self._writing(name) as sink:
             while chunk := source.read(_CHUNK_BYTES):
                 sink.write(chunk)
+                heartbeat.beat()
                 each(chunk)
 
     def download(self, name: str, file: Path, each: Each = lambda chunk: None) -> None:
@@ -151,6 +153,7 @@ class RemoteFolder:
                 with self.filesystem.open_input_stream(self._at(name)) as source:
                     while chunk := source.read(_CHUNK_BYTES):
                         sink.write(chunk)
+                        heartbeat.beat()
                         each(chunk)
                 sink.flush()
                 os.fsync(sink.fileno())
