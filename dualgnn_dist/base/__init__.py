@@ -16,6 +16,5 @@ signals       SIGTERM and Ctrl-C, heard whatever the main thread does
 world         who am I: rank, size, device; the collectives
 process       memory, threads and numbers of this process
 storage       where things lie, on this node and behind URLs, and who may write there
-text          text from outside, made fit to be shown
 screen        lines of progress, tables of text
 """

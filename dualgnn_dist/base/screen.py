@@ -7,16 +7,25 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from dualgnn_dist.base.text import visible
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 5.0
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    """The text with control characters, and those that turn its direction, written out as Python writes them.
+
+    Ids, titles and names come from outside: on a terminal they could move the cursor, change colours or hide what
+    stands there.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter in keep or letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def say(line: str) -> None:
@@ -43,16 +52,18 @@ def join_asides() -> None:
     _asides_joined = True
 
 
-class _TextConsole(Console):
-    """Takes every string for text: no markup, no emoji, nothing that steers the terminal but its own colours."""
-
-    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
-        return super().render_str(visible(text), *arguments, **options)
-
-
 def console(file: IO[str] | None = None) -> Console:
-    """What tables and lines of results are printed to; standard output unless `file` is given."""
-    return _TextConsole(file=file, markup=False, emoji=False, highlight=False)
+    """What tables and lines of results are printed to; standard output unless `file` is given.
+
+    It takes every string for text: no markup, no emoji, nothing that steers the terminal but its own colours.
+    """
+    from rich.console import Console  # who says lines alone needs none
+
+    class TextConsole(Console):
+        def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+            return super().render_str(visible(text), *arguments, **options)
+
+    return TextConsole(file=file, markup=False, emoji=False, highlight=False)
 
 
 def nothing(line: str) -> None:
@@ -146,6 +157,8 @@ class TextTable:
 
     def show(self, console: Console) -> None:
         """Prints a table a section."""
+        from rich.table import Table
+
         for title, rows in self.sections.items():
             table = Table(title=title, title_justify="left", highlight=False)
             for place, heading in enumerate(self.headings):

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dualgnn_dist.base.screen import visible
 from dualgnn_dist.base.storage.files import written_whole
-from dualgnn_dist.base.text import visible
 
 _INK, _FAINT, _RULE = "#222222", "#6b6b6b", "#d9d9d9"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # told apart by colour-blind people too

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dualgnn_dist import __version__
-from dualgnn_dist.base.text import visible
+from dualgnn_dist.base.screen import visible
 from dualgnn_dist.results.report.blocks import Block, Section
 
 _TEMPLATES = Environment(

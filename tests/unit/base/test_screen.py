@@ -6,10 +6,21 @@ import io
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dualgnn_dist.base import screen
-from dualgnn_dist.base.screen import CountProgress, StepProgress, TextTable, console, duration, nothing, say, say_aside
-from dualgnn_dist.base.text import visible
+from dualgnn_dist.base.screen import (
+    CountProgress,
+    StepProgress,
+    TextTable,
+    console,
+    duration,
+    nothing,
+    say,
+    say_aside,
+    visible,
+)
 
 
 @pytest.mark.parametrize(
@@ -99,3 +110,26 @@ def test_a_table_shows_what_it_is_given_as_text(text: str) -> None:
 def test_a_cell_is_no_markup_of_a_markdown_table() -> None:
     text = TextTable(("name",), {"title": [("<img src=x>",), ("a|b\\|c",), ("a\nb\x1b",)]}).markdown()
     assert text.splitlines()[4:] == ["| &lt;img src=x> |", "| a\\|b\\\\\\|c |", "| a b\\\\x1b |"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\rb\x00", "a\\rb\\x00"),
+        ("über\ttab\n", "über\ttab\n"),
+        ("\u202eabc", "\\u202eabc"),
+        ("\udc80", "\\udc80"),
+        ("日本", "日本"),
+    ],
+)
+def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text())
+def test_what_is_shown_can_be_printed_and_encoded(text: str) -> None:
+    shown = visible(text)
+    assert all(letter.isprintable() or letter in "\n\t" for letter in shown)
+    shown.encode()
+    assert visible(shown) == shown and (shown == text or not text.isprintable())
