@@ -32,7 +32,7 @@ from dualgnn_dist.training.evaluator import Evaluator
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.run_at_url import RunAtUrl, fetch
-from dualgnn_dist.training.sweep.space import load_sweep
+from dualgnn_dist.training.sweep.load import load_sweep
 
 LIVE = """
 import sys
