@@ -26,8 +26,9 @@ import pyarrow as pa
 import torch
 
 from dualgnn_dist.base.process import keep_freed_memory
-from dualgnn_dist.data.store.columns import DenseColumn, map_shard
+from dualgnn_dist.data.store.columns import DenseColumn
 from dualgnn_dist.data.store.schema import ModalityInfo, shard_file
+from dualgnn_dist.data.store.shards import map_shard
 from dualgnn_dist.data.store.writer import StoreWriter
 
 matplotlib.use("Agg")

@@ -27,8 +27,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    from rich.console import Console
-
+    from dualgnn_dist.base.screen import console
     from dualgnn_dist.results.compare.comparison import compare
     from dualgnn_dist.results.compare.text import folder_for, show, write
     from dualgnn_dist.results.finished_run import FinishedRun
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     metrics = list(dict.fromkeys(options.metrics))
     comparison = compare(runs, metrics, options.split, options.candidates, options.baseline)
     write(comparison, folder)
-    show(comparison, folder, Console())
+    show(comparison, folder, console())
 
 
 if __name__ == "__main__":

@@ -28,17 +28,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = parser().parse_args(arguments)
-    from rich.console import Console
-
+    from dualgnn_dist.base.screen import console
     from dualgnn_dist.results.explain.screen import explain_all, explain_user
     from dualgnn_dist.results.finished_run import FinishedRun, output_of
 
-    run, console = FinishedRun.read(options.run), Console()
+    run, screen = FinishedRun.read(options.run), console()
     if options.user is not None:
-        explain_user(run, options.user, console)
+        explain_user(run, options.user, screen)
     else:
         folder = Path(options.output or output_of(options.run, run.folder, "explanation")).absolute()
-        explain_all(run, options.communities, folder, console)
+        explain_all(run, options.communities, folder, screen)
 
 
 if __name__ == "__main__":

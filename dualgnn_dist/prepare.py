@@ -21,12 +21,18 @@ def parser() -> argparse.ArgumentParser:
     command_line.add_config(parser, required=False)
     parser.add_argument("--output", metavar="STORE", help="the store's folder or URL; default: the config's data.store")
     parser.add_argument("--overwrite", action="store_true", help="replace the store if there is one")
+    parser.add_argument("--verify", metavar="STORE", help="make nothing: read every byte of a store, folder or URL")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     options = command_line.parse(parser(), arguments)
+    if options.verify is not None:
+        if options.config or options.output or options.overwrite or options.overrides:
+            raise UserError("--verify makes nothing: give it the store alone")
+        verify(options.verify)
+        return
     from dualgnn_dist.base.screen import say
     from dualgnn_dist.data.make import make_at
     from dualgnn_dist.data.store.reader import Store
@@ -41,6 +47,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     manifest = Store.open(make_at(place, config, cache, blocks_of(config))).manifest
     counts = ", ".join(f"{split} {count:,}" for split, count in manifest.num_interactions.items())
     say(f"store: {place}  ({manifest.num_users:,} users, {manifest.num_items:,} items; {counts})")
+
+
+def verify(place: str) -> None:
+    """Reads every byte of a store and prints a table of its files.
+
+    Raises:
+        UserError: something is wrong with it; the table says what.
+    """
+    from rich.console import Console
+
+    from dualgnn_dist.base.screen import TextTable, visible
+    from dualgnn_dist.data.store.schema import AGAIN
+    from dualgnn_dist.data.store.verify import verify as read
+
+    reports = read(place)
+
+    def row(file: str, rows: int | None, num_bytes: int | None, text: str) -> tuple[str, ...]:
+        numbers = ("" if number is None else f"{number:,}" for number in (rows, num_bytes))
+        return visible(file, keep=""), *numbers, visible(text, keep="")
+
+    rows = [row(each.file, each.rows, each.num_bytes, each.problem or each.note) for each in reports]
+    TextTable(("file", "rows", "bytes", "state"), {place: rows}).show(Console(markup=False, highlight=False))
+    num_wrong = sum(report.problem is not None for report in reports)
+    if num_wrong:
+        raise UserError(f"{num_wrong:,} of the {len(reports):,} files of {place} are damaged, see above; {AGAIN}")
 
 
 if __name__ == "__main__":

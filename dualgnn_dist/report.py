@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     if options.output is not None and not options.output.endswith(".html"):  # a slip would write over a run's file
         raise UserError(f"--output {options.output!r} must be the name of a page, such as report.html")
+    from dualgnn_dist.base.screen import say
     from dualgnn_dist.base.storage.files import write_atomically, writing_to
     from dualgnn_dist.results.finished_run import output_of
     from dualgnn_dist.results.finished_sweep import SweepRecord
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with writing_to(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
-    print(f"report: {path} ({path.stat().st_size / 1024:,.0f} KiB)")
+    say(f"report: {path} ({path.stat().st_size / 1024:,.0f} KiB)")
 
 
 if __name__ == "__main__":

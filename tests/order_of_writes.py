@@ -43,7 +43,7 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[Write]:
     record(RemoteFolder, "upload", "upload", lambda remote, file, name, *each: name)
     record(RemoteFolder, "write_text", "upload", lambda remote, name, text: name)
     for method in ("delete", "delete_below"):
-        record(RemoteFolder, method, "delete", lambda remote, name: name)
+        record(RemoteFolder, method, "delete", lambda remote, name, *_: name)
     return recorded
 
 

@@ -23,7 +23,7 @@ INFO = f"dualgnn_dist-{dualgnn_dist.__version__}.dist-info"
 LOADS = """
 import dualgnn_dist
 from dualgnn_dist.training.load import load, shipped_configs
-from dualgnn_dist.training.sweep.space import load_sweep
+from dualgnn_dist.training.sweep.load import load_sweep
 
 print(dualgnn_dist.__file__)
 for name, path in sorted(shipped_configs().items()):

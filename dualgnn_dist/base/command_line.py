@@ -5,18 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from dualgnn_dist.base.errors import Stopped, UserError
+from dualgnn_dist.base.errors import Failed, Stopped, UserError
+from dualgnn_dist.base.screen import visible
+from dualgnn_dist.base.signals import second_ends_at_once
 
 
 def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:
     """A verb's parser; `summary` and `example`, a whole command line, are shown as they are: lines of at most 80."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=f"python -m dualgnn_dist.{verb}",
         description=summary,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows what it was given as text, whatever that holds."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(visible(message), file)
 
 
 def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -37,16 +47,27 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
     return parser.parse_intermixed_args(arguments)
 
 
+def _tell(line: str) -> None:
+    print(visible(line), file=sys.stderr)
+
+
 def run_program(program: Callable[[], None]) -> None:
-    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
+    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback.
+
+    The second SIGTERM or Ctrl-C ends it at once, in whatever state it is.
+    """
     try:
-        program()
+        with second_ends_at_once():
+            program()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         sys.exit(2)
+    except Failed as failed:
+        _tell(f"error: {failed}")
+        sys.exit(1)
     except Stopped as stopped:
-        print(f"stopped: {stopped}", file=sys.stderr)
+        _tell(f"stopped: {stopped}")
         sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
-        print("stopped by the keyboard", file=sys.stderr)
+        _tell("stopped by the keyboard")
         sys.exit(130)

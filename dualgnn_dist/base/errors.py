@@ -10,6 +10,10 @@ class UserError(ValueError):
     """What is wrong, where, and what to do: a message for the person who gave the input. Programs exit with code 2."""
 
 
+class Failed(Exception):
+    """What came between that is nobody's input: one sentence that names the file with the whole story. Exit code 1."""
+
+
 class Stopped(Exception):
     """A run that was asked to end early and left a checkpoint: how to go on. `exit_code` is that of the signal."""
 

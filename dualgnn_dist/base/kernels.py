@@ -15,7 +15,6 @@ import functools
 import hashlib
 import pickle
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvid
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say_aside
 from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root
+from dualgnn_dist.base.storage.removal import remove_own
 
 _SECONDS = 30  # to compile what a store and a training of the demo need, on two cores
 _EVERY_TIME = f"compiling kernels, at every start: about {_SECONDS} s"
@@ -140,6 +140,9 @@ class _Compiling(event.Listener):
         if self._depth == 0:
             self._seconds += time.perf_counter() - self._started
 
+    def is_busy(self) -> bool:
+        return self._depth > 0
+
     def seconds(self) -> float:
         return self._seconds + (time.perf_counter() - self._started if self._depth else 0.0)
 
@@ -182,7 +185,8 @@ def remove_older(folder: Path) -> None:
         ]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for path in others[_NUM_OLDER_KEPT:]:
-            shutil.rmtree(path, ignore_errors=True)  # a process that still needs it compiles anew
+            # A process that still needs them compiles anew.
+            remove_own(path, lambda name: re.search(r"\.nb[ci](\.|$)", name) is not None)
 
 
 def _kept(**options: Any) -> Any:
@@ -205,6 +209,11 @@ event.register("numba:compile", _compiling)
 def seconds_compiling() -> float:
     """How long this process has compiled kernels so far. Loading compiled ones does not count."""
     return _compiling.seconds()
+
+
+def is_compiling() -> bool:
+    """Whether a thread of this process compiles kernels right now."""
+    return _compiling.is_busy()
 
 
 kernel = _kept()

@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 Say = Callable[[str], None]
 SECONDS_BETWEEN_LINES = 5.0
@@ -36,8 +38,32 @@ def say(line: str) -> None:
 def say_aside(line: str) -> None:
     """Writes a line about the program rather than its work to standard error, out of the way of results."""
     with contextlib.suppress(OSError, ValueError):  # a closed stream is no reason for the work to end
-        sys.stderr.write(visible(line) + "\n")
-        sys.stderr.flush()
+        stream = sys.stdout if _asides_joined else sys.stderr
+        stream.write(visible(line) + "\n")
+        stream.flush()
+
+
+_asides_joined = False
+
+
+def join_asides() -> None:
+    """From now on `say_aside` speaks where `say` does: for workers, whose standard error nobody sees."""
+    global _asides_joined
+    _asides_joined = True
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """What tables and lines of results are printed to; standard output unless `file` is given.
+
+    It takes every string for text: no markup, no emoji, nothing that steers the terminal but its own colours.
+    """
+    from rich.console import Console  # who says lines alone needs none
+
+    class TextConsole(Console):
+        def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+            return super().render_str(visible(text), *arguments, **options)
+
+    return TextConsole(file=file, markup=False, emoji=False, highlight=False)
 
 
 def nothing(line: str) -> None:
@@ -131,6 +157,8 @@ class TextTable:
 
     def show(self, console: Console) -> None:
         """Prints a table a section."""
+        from rich.table import Table
+
         for title, rows in self.sections.items():
             table = Table(title=title, title_justify="left", highlight=False)
             for place, heading in enumerate(self.headings):
@@ -150,4 +178,6 @@ class TextTable:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")
+    """A cell as text: neither a bar nor a tag of its own begins in it."""
+    plain = visible(text.replace("\n", " "))
+    return plain.replace("\\", r"\\").replace("|", r"\|").replace("<", "&lt;")

@@ -1,7 +1,8 @@
 """Who am I: rank, number of workers and device, asked once and passed on as one argument.
 
 Every collective of the program goes through these methods; with one worker they are the identity, so the code above
-them has a single path. Counts and sums travel, means are taken once at the end.
+them has a single path. Counts and sums travel, means are taken once at the end. Who waits in one says so to
+who watches.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
+
+from dualgnn_dist.base import heartbeat
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class World:
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The elementwise sum over workers, in place, on every worker."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with heartbeat.waiting():
+                dist.all_reduce(tensor)
         return tensor
 
     def gather_rows(self, tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -41,12 +45,14 @@ class World:
         if self.size == 1:
             return [tensor]
         lengths = [torch.zeros(1, dtype=torch.int64, device=tensor.device) for _ in range(self.size)]
-        dist.all_gather(lengths, torch.tensor([len(tensor)], device=tensor.device))
+        with heartbeat.waiting():
+            dist.all_gather(lengths, torch.tensor([len(tensor)], device=tensor.device))
         longest = max(int(length) for length in lengths)
         padded = tensor.new_zeros((longest, *tensor.shape[1:]))
         padded[: len(tensor)] = tensor
         parts = [torch.empty_like(padded) for _ in range(self.size)]
-        dist.all_gather(parts, padded)
+        with heartbeat.waiting():
+            dist.all_gather(parts, padded)
         return [part[: int(length)] for part, length in zip(parts, lengths, strict=True)]
 
     def gather_texts(self, text: str) -> list[str]:
@@ -67,7 +73,8 @@ class World:
         if self.size == 1:
             return tensor
         received = tensor.new_empty((sum(receive), *tensor.shape[1:])) if out is None else out
-        dist.all_to_all_single(received, tensor.contiguous(), receive, send)
+        with heartbeat.waiting():
+            dist.all_to_all_single(received, tensor.contiguous(), receive, send)
         return received
 
     def exchange_lengths(self, send: list[int]) -> list[int]:
@@ -75,7 +82,8 @@ class World:
         if self.size == 1:
             return send
         received = torch.empty(self.size, dtype=torch.int64, device=self.device)
-        dist.all_to_all_single(received, torch.tensor(send, dtype=torch.int64, device=self.device))
+        with heartbeat.waiting():
+            dist.all_to_all_single(received, torch.tensor(send, dtype=torch.int64, device=self.device))
         return received.tolist()
 
     def agree(self, flag: bool) -> bool:
@@ -85,4 +93,5 @@ class World:
     def barrier(self) -> None:
         """Waits for every worker."""
         if self.size > 1:
-            dist.barrier()
+            with heartbeat.waiting():
+                dist.barrier()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from dualgnn_dist.base.config import decides, plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
-from dualgnn_dist.base.storage.remote import is_url
+from dualgnn_dist.base.storage.lease import only_writer_at
+from dualgnn_dist.base.storage.remote import RemoteFolder, is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store import staging
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.data.store.schema import MANIFEST
 
 Blocks = AbstractContextManager[BlockMap | None]
 """Entered while a store is made: who counts its co-occurrence, block by block; None: threads of this process."""
@@ -38,6 +39,8 @@ def ensure_store(data: DataConfig, prepare_config: PrepareConfig | None, blocks:
     if data.verify:
         say(f"reading every byte of {data.store}")
     store = data.open()
+    if not store.manifest.has_checksum:
+        say(f"{store.path}/{MANIFEST} is of an older program and has no checksum: that it is whole cannot be checked")
     if prepare_config is not None:
         _check_settings(store, prepare_config)
     return store
@@ -50,23 +53,26 @@ def make_at(place: str, config: PrepareConfig, cache: str | None = None, blocks:
         cache: as `DataConfig.cache`.
 
     Raises:
-        UserError: there is a store already, the raw data are refused, or the storage refuses the store.
+        UserError: there is a store already, another process makes it, the raw data are refused, or the storage refuses
+            the store.
     """
     if not is_url(place):
         _make(config, Path(place), blocks)
         return Path(place)
     staging.refuse_occupied(place, config.overwrite)
-    workplace = staging.new_workplace(cache)
-    try:
-        _make(config, workplace / "store", blocks)
-    except BaseException:
-        shutil.rmtree(workplace, ignore_errors=True)
-        raise
-    try:
-        folder = staging.publish(workplace / "store", place, config.overwrite, cache)
-    except UserError as error:  # what took hours to make is not thrown away with it
-        raise UserError(f"{error}. The store itself is made: data.store={workplace / 'store'}") from error
-    shutil.rmtree(workplace, ignore_errors=True)
+    with only_writer_at(RemoteFolder.at(place), "the store", say):
+        staging.refuse_occupied(place, config.overwrite)  # another process has made it meanwhile
+        workplace = staging.new_workplace(cache)
+        try:
+            _make(config, workplace / "store", blocks)
+        except BaseException:
+            staging.remove_workplace(workplace)
+            raise
+        try:
+            folder = staging.publish(workplace / "store", place, config.overwrite, cache)
+        except UserError as error:  # what took hours to make is not thrown away with it
+            raise UserError(f"{error}. The store itself is made: data.store={workplace / 'store'}") from error
+        staging.remove_workplace(workplace)
     return folder
 
 
@@ -77,7 +83,7 @@ def _make(config: PrepareConfig, path: Path, blocks: Blocks | None) -> None:
 
 def _check_settings(store: Store, config: PrepareConfig) -> None:
     """A store made from something else than the config says would give numbers under a wrong name."""
-    stored, wanted = store.manifest.settings["prepare"], plain(config)
+    stored, wanted = store.manifest.prepared_with, plain(config)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}  # of settings younger than the store
     for key, decision in decides(config).items():
         value = wanted[key]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from dualgnn_dist.base.heartbeat import beat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import metrics
@@ -49,6 +50,7 @@ def rank_users(
     for start in range(0, len(representations.user_rows), BLOCK):
         users = representations.user_rows[start : start + BLOCK].numpy().astype(np.int32)
         offsets, held_out = _among(candidates, *store.held_out(split, users), num_items)
+        beat()
         places = np.flatnonzero(np.diff(offsets))  # ranking a user without held-out items would tell nothing
         if not len(places):
             continue

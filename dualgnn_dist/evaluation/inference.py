@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from dualgnn_dist.base.batch import to_device
+from dualgnn_dist.base.heartbeat import beat
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
@@ -145,4 +146,8 @@ class _Inference:
 
 
 def _by_block(num_rows: int, function: Callable[[slice], Tensor]) -> Tensor:
-    return torch.cat([function(slice(start, start + BLOCK)) for start in range(0, max(1, num_rows), BLOCK)])
+    blocks = []
+    for start in range(0, max(1, num_rows), BLOCK):
+        blocks.append(function(slice(start, start + BLOCK)))
+        beat()
+    return torch.cat(blocks)

@@ -41,7 +41,8 @@ def metric_keys(ks: tuple[int, ...]) -> list[str]:
 
 def is_metric(key: str) -> bool:
     """Whether it is the key of a metric; what else is told beside them (`num_users`) is none."""
-    return "@" in key
+    k = key.partition("@")[2]
+    return k.isdecimal() and len(k) < 10
 
 
 def by_k(values: Mapping[str, float]) -> dict[int, dict[str, float]]:

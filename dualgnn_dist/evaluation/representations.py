@@ -71,13 +71,22 @@ def write(
 
 
 def read(path: Path) -> Exported:
-    """The inverse of `write`."""
-    with pa.memory_map(str(path)) as source:
-        batch = pa.ipc.open_file(source).get_batch(0)
-    vector = batch["vector"]
-    vectors = vector.values.to_numpy(zero_copy_only=True).reshape(len(vector), vector.type.list_size)
-    columns = {name: batch[name].to_numpy() for name in batch.schema.names if name not in ("row", "id", "vector")}
-    return Exported(batch["row"].to_numpy(), batch["id"], vectors, columns)
+    """The inverse of `write`.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is not what `write` writes.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:
+            batch = pa.ipc.open_file(source).get_batch(0)
+        batch.validate(full=True)  # before anything follows its offsets
+        others = [name for name in batch.schema.names if name not in ("row", "id", "vector")]
+        vector = batch["vector"].cast(pa.list_(pa.float32(), batch["vector"].type.list_size))
+        columns = {name: batch[name].cast(pa.float32()).to_numpy() for name in others}
+        vectors = vector.values.to_numpy(zero_copy_only=True).reshape(len(vector), vector.type.list_size)
+        return Exported(batch["row"].cast(pa.int64()).to_numpy(), batch["id"], vectors, columns)
+    except (pa.ArrowException, AttributeError, KeyError) as error:
+        raise ValueError(str(error)) from error
 
 
 def identity_of(path: Path) -> dict[str, str]:

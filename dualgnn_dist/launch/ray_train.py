@@ -6,29 +6,36 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.torch
 from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from dualgnn_dist.base.errors import Stopped, UserError
+from dualgnn_dist.base import heartbeat, screen
+from dualgnn_dist.base.errors import Failed, Stopped, UserError
+from dualgnn_dist.base.heartbeat import SLOW
 from dualgnn_dist.base.process import HUGE_PAGES
-from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.storage.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.world import World
+from dualgnn_dist.launch import failures
 from dualgnn_dist.launch.ray_metrics import RayMetrics
+from dualgnn_dist.launch.ray_start import connected
+from dualgnn_dist.launch.ray_watch import Watch, first, user_error
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.stop import on_signals
 from dualgnn_dist.training.trainer import Diverged
 
 WorkerFunction = Callable[[RunConfig, Host, Any], Any]
+_HEALTH_CHECK = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"  # read where a run starts, handed to its controller
 
 
 def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any, stops: Path | None) -> Any:
@@ -37,53 +44,33 @@ def run_on_workers(config: RunConfig, function: WorkerFunction, argument: Any, s
     Connects to the cluster of `RAY_ADDRESS` (as `ray job submit` sets it), or starts a local one with its dashboard on
     the loopback address: the dashboard stays on because Ray Train's controller asks the State API behind it.
     """
-    with connected():
+    at_work = config.run.folder / "ray" / "at_work"
+    with connected(folder=config.run.folder):
         check_resources(config)
         # Once connected: `ray.init` takes SIGTERM, which `ray job stop` sends, for itself.
-        with nullcontext() if stops is None else on_signals(stops):
+        with nullcontext() if stops is None else on_signals(stops, has_begun=at_work.exists):
             return fit(config, function, argument)
-
-
-@contextmanager
-def connected(shows_workers: bool = True) -> Iterator[None]:
-    """Connects to the cluster of `RAY_ADDRESS`, or starts a local one; what was connected before stays so.
-
-    Args:
-        shows_workers: whether what workers print appears here too.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    _keep_ray_quiet()
-    started = ray.init(logging_level="error", log_to_driver=shows_workers)
-    say(f"Ray dashboard: http://{started.dashboard_url}  (its token: ray get-auth-token)")
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _keep_ray_quiet() -> None:
-    """Leaves out what Ray would say at every start and nobody can act on; what the user has set stays."""
-    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # no colour codes in logs that are files
-    # It would hand workers notice of a preemption, which they do not ask for, and warns about its own making.
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 
 
 def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: Sequence[UserCallback] = ()) -> Any:
     """`run_on_workers` where Ray runs already, as in a trial of a sweep."""
     resources = config.resources
     per_worker = {"CPU": float(resources.cpus_per_worker), **({"GPU": 1.0} if resources.use_gpu else {})}
+    at_work = config.run.folder / "ray" / "at_work"
+    at_work.parent.mkdir(parents=True, exist_ok=True)
+    at_work.unlink(missing_ok=True)  # of a start that was killed
+    os.environ[_HEALTH_CHECK] = str(_longest(config) + 60)
+    written_before = failures.stories(config.run.folder)
     trainer = _Trainer(
         _worker,
         train_loop_config={"config": config, "function": function, "argument": argument},
         scaling_config=ray.train.ScalingConfig(
             num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=per_worker
         ),
-        torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo", timeout_s=_longest(config)),
         run_config=ray.train.RunConfig(
             **_storage(config),
-            callbacks=list(callbacks),
+            callbacks=[*callbacks, Watch(config, at_work)],
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),  # our own lines say what happens
             # Ray makes a tensor on a worker before our first line runs there.
@@ -95,8 +82,20 @@ def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: S
         if isinstance(returned, (Diverged, Stopped)):
             raise returned
         return returned
-    except ray.train.TrainingFailedError as error:
-        raise _as_user_error(error) from error
+    except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+        raise _explained(error, config, written_before) from error
+    finally:
+        at_work.unlink(missing_ok=True)
+
+
+def _longest(config: RunConfig) -> int:
+    """Seconds in which a worker must answer even in what is slow. Only then collectives and Ray itself give up.
+
+    By then the watch has spoken: it knows which worker hangs, where a collective knows that one does. With NCCL, which
+    could not be run, torch ends a process whose collective is late (TORCH_NCCL_ASYNC_ERROR_HANDLING is on by default).
+    """
+    timeout = config.resources.hang_timeout
+    return int(SLOW * timeout) + 30 if timeout is not None else 365 * 86_400
 
 
 class _Trainer(TorchTrainer):
@@ -124,6 +123,8 @@ def _storage(config: RunConfig) -> dict[str, Any]:
 def _worker(arguments: dict[str, Any]) -> Any:
     """What Ray Train runs on every worker; returns what would only end the same if Ray tried again."""
     logging.getLogger().setLevel(logging.WARNING)  # Ray Train logs every report, with all its metrics, on every rank
+    screen.join_asides()  # the driver keeps what comes from standard error for the story of a failure
+    heartbeat.start()
     context = ray.train.get_context()
     config: RunConfig = arguments["config"]
     world = World(
@@ -169,13 +170,12 @@ def check_resources(config: RunConfig) -> None:
             )
 
 
-def _as_user_error(error: Exception) -> Exception:
-    """The first `UserError` among the causes, or the error itself."""
-    failures = [error, *getattr(error, "worker_failures", {}).values()]
-    for failure in failures:
-        cause: BaseException | None = failure
-        while cause is not None:
-            if isinstance(cause, UserError):
-                return UserError(str(cause))
-            cause = getattr(cause, "cause", None) or cause.__cause__
-    return error
+def _explained(error: Exception, config: RunConfig, written_before: set[Path]) -> Exception:
+    """The sentence of a failure, which the controller has written with its story; a refusal of a worker as it is."""
+    if refusal := user_error(error):
+        return UserError(str(refusal))
+    folder = config.run.folder
+    if stories := sorted(failures.stories(folder) - written_before):
+        return Failed(f"{failures.sentence_of(stories[-1])}; the whole story: {stories[-1]}")
+    story = "".join(traceback.format_exception(error))
+    return Failed(failures.write(folder, f"the workers failed: {first(error)}", story))

@@ -34,27 +34,29 @@ def start_run(config: RunConfig, resume: bool = False) -> Path:
         resume: goes on with the run of this name from its newest checkpoint.
 
     Raises:
-        UserError: the run exists already, it is to be resumed with other settings, or what its parts refuse.
+        UserError: the run exists already, it is to be resumed with other settings, another process is at it, or what
+            its parts refuse.
         Stopped: SIGTERM or Ctrl-C asked for it, and the workers left a checkpoint.
     """
     config = config.with_absolute_paths()
     if notice := files.notice():
         say(notice)
-    run = Run(config.run)
     trackers.check(config.run.trackers)
-    run.check(config.to_yaml(), resume)
-    store = prepare_store(config)
-    plan = describe(config, store)  # makes the model: what does not fit the data is refused here
-    if resume and (newest := run.newest()):
-        checkpoint.check_written_by(newest, author(config, store))
-    run.begin(config.to_yaml(), resume)
-    say(f"{plan}\nrun folder: {run.name_for_people}")
-    try:
-        run_on_workers(config, run_worker, stops=run.folder)
-    except BaseException:
-        run.withdraw()
-        raise
-    run.fetch_results()
+    run = Run(config.run)
+    with run.only_writer():
+        run.check(config.to_yaml(), resume)
+        store = prepare_store(config)
+        plan = describe(config, store)  # makes the model: what does not fit the data is refused here
+        if resume and (newest := run.newest()):
+            checkpoint.check_written_by(newest, author(config, store))
+        run.begin(config.to_yaml(), resume)
+        say(f"{plan}\nrun folder: {run.name_for_people}")
+        try:
+            run_on_workers(config, run_worker, stops=run.folder)
+        except BaseException:
+            run.withdraw()
+            raise
+        run.fetch_results()
     return run.folder
 
 

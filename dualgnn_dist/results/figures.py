@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dualgnn_dist.base.screen import visible
 from dualgnn_dist.base.storage.files import written_whole
 
 _INK, _FAINT, _RULE = "#222222", "#6b6b6b", "#d9d9d9"
@@ -42,9 +44,10 @@ class Measurements:
     baseline: int
 
 
+@matplotlib.rc_context({"text.parse_math": False})  # a name may hold a dollar
 def comparison(path: Path, title: str, measurements: Sequence[Measurements], note: str) -> None:
     """Draws a dot plot for each metric beside one another, and the note below them, into a PNG file."""
-    labels = [_wrapped(label) for label in measurements[0].labels]
+    labels = [_wrapped(visible(label)) for label in measurements[0].labels]
     width = max(8.0, 2.5 + 3.2 * len(measurements))
     height = 1.8 + sum(0.42 + 0.16 * label.count("\n") for label in labels) + _height_of(note, width)
     figure = _figure(width, height, title, note)
@@ -55,6 +58,7 @@ def comparison(path: Path, title: str, measurements: Sequence[Measurements], not
     _save(figure, path)
 
 
+@matplotlib.rc_context({"text.parse_math": False})  # a name may hold a dollar
 def weights_by_community(
     path: Path, title: str, weights: Mapping[str, np.ndarray], communities: np.ndarray, note: str
 ) -> None:
@@ -72,7 +76,7 @@ def weights_by_community(
         for axes in (overall, apart):
             axes.set_ylim(low - room, high + room)
             axes.axhline(1 / len(weights), color=_FAINT, linewidth=0.8, linestyle=_DASHED, zorder=1)
-        overall.set_ylabel(name, fontsize=10, fontweight="bold", color=colour)
+        overall.set_ylabel(visible(name), fontsize=10, fontweight="bold", color=colour)
         apart.set_yticklabels([])
     overall, apart = rows[-1]
     overall.set_xlabel("all users", fontsize=_FONT, color=_INK)
@@ -145,7 +149,7 @@ def _figure(width: float, height: float, title: str, note: str) -> Figure:
     """White paper of so many inches with a title above and a note below; what is drawn gets the room between."""
     figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
     left, bottom, top = _MARGIN / width, _MARGIN / height, 1 - _MARGIN / height
-    figure.text(left, top, title, va="top", fontsize=12.5, fontweight="bold", color=_INK)
+    figure.text(left, top, visible(title), va="top", fontsize=12.5, fontweight="bold", color=_INK)
     lines = "\n".join(_lines_of(note, width))
     figure.text(left, bottom, lines, va="bottom", fontsize=_SMALL, color=_FAINT, linespacing=1.35)
     drawn_from, drawn_to = (_MARGIN + _height_of(note, width)) / height, 1 - (_MARGIN + 0.4) / height

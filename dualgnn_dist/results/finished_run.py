@@ -125,6 +125,9 @@ class FinishedRun:
             raise UserError(
                 f"{self.folder} has no folder {REPRESENTATIONS}; finish the run again with `train --resume`"
             )
+        num_files = sum(1 for _ in folder.glob("users-*.arrow"))
+        if not 1 <= self.num_workers <= num_files:
+            raise _damaged(folder, f"{METRICS} tells of {self.num_workers} workers, and {num_files} files hold users")
         # A run that was finished twice, on other numbers of workers, has the files of both.
         names = [representations.users_file(rank, self.num_workers) for rank in range(self.num_workers)]
         if self.files:
@@ -193,10 +196,20 @@ def locate(place: str | Path) -> tuple[Path, RunConfig]:
         UserError: there is no run, or its config is damaged.
     """
     folder = fetch(str(place))
-    if not (folder / CONFIG).is_file():
+    if not _is_file(folder / CONFIG):
         reason = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
         raise UserError(f"{folder} is not the folder of a run: {reason}; give the folder or the URL that `train` named")
-    return folder, load(folder / CONFIG)
+    try:
+        return folder, load(folder / CONFIG)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG} cannot be used: {error}") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long a name
+        return False
 
 
 def output_of(place: str, folder: Path, name: str) -> Path:

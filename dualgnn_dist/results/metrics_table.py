@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from dualgnn_dist.base.screen import console
 from dualgnn_dist.evaluation.metrics import by_k
 
 _ROUNDING, _SHOWN = 1e-6, 3
@@ -15,16 +15,16 @@ _ROUNDING, _SHOWN = 1e-6, 3
 
 def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
     """Prints the metrics of a split as tables: a row a K, a table for each kind of candidates."""
-    console = Console()
+    screen = console()
     for candidates, values in metrics["test_by_candidates"].items():
         of_what = "" if candidates == "all" else f", {candidates} items only"
         title = (
             f"{metrics['model']}: {split} metrics of {values['num_users']:,.0f} users, epoch {metrics['best_epoch']}"
         )
-        console.print(_table(f"{title}{of_what}", values))
+        screen.print(_table(f"{title}{of_what}", values))
     if [*metrics["test_by_candidates"]] == ["warm"]:
-        console.print(f"{metrics['model']} knows items by their interactions alone: it cannot rank cold items.")
-    console.print(f"run folder: {run}", soft_wrap=True, highlight=False)
+        screen.print(f"{metrics['model']} knows items by their interactions alone: it cannot rank cold items.")
+    screen.print(f"run folder: {run}", soft_wrap=True)
 
 
 def differences(

@@ -14,6 +14,7 @@ import yaml
 
 from dualgnn_dist.base.config import Decides, decides, flat, plain, setting
 from dualgnn_dist.base.storage.files import home, working_folder
+from dualgnn_dist.base.storage.names import check_name
 from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
@@ -125,12 +126,16 @@ class ResourcesConfig:
         use_gpu: one GPU a worker.
         cpus_per_worker: CPUs that Ray sets aside, and threads of a worker's own kernels.
         max_failures: worker failures after which the run goes on from the last checkpoint; -1 without limit.
+        hang_timeout: seconds in which a worker must finish a step, and six times that for what is slow: kernels being
+            compiled, a store being opened, the first batch, a ranking, a checkpoint. One that does not has failed;
+            null waits for ever.
     """
 
     num_workers: int | tuple[int, int] = setting(2, decides="speed")
     use_gpu: bool = setting(False, decides="speed")
     cpus_per_worker: int = setting(1, decides="speed")
     max_failures: int = setting(2, decides="speed")
+    hang_timeout: float | None = setting(300.0, decides="speed")
 
     def __post_init__(self) -> None:
         workers = (self.num_workers,) if isinstance(self.num_workers, int) else self.num_workers
@@ -138,6 +143,8 @@ class ResourcesConfig:
             raise ValueError("num_workers must be 0 or more, or [least, most] with 1 <= least <= most")
         if self.cpus_per_worker < 1:
             raise ValueError("cpus_per_worker must be at least 1")
+        if self.hang_timeout is not None and not 1 <= self.hang_timeout <= 1e6:
+            raise ValueError("hang_timeout must be 1 to 1000000 seconds, or null")
 
     @property
     def fewest(self) -> int:
@@ -197,8 +204,7 @@ class RunSection:
     trackers: tuple[TrackerName, ...] = setting((), decides="place")
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"name {self.name!r} must be a plain folder name")
+        check_name(self.name)
         if self.seed < 0:
             raise ValueError("seed must not be negative")
         if self.seed >= 1 << 63:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.config import EvaluationConfig
@@ -64,13 +65,16 @@ def evaluate_checkpoint(config: RunConfig, host: Host, what: tuple[Split, Path])
     call it.
     """
     world, (split, folder) = host.world, what
+    heartbeat.phase("ranking the held-out items")
     torch.set_num_threads(world.num_threads)
     store = config.data.open()
     state = make_state(config, store, world)
     state.written_by.pop("seed")  # any run's may be asked for
     state.load(folder, world)
     evaluator = Evaluator(state, store, config.evaluation, world, Progress().seconds)
-    return evaluator.rank(evaluator.represent(), split)
+    metrics = evaluator.rank(evaluator.represent(), split)
+    store.wait_until_checked(world)
+    return metrics
 
 
 def evaluate_best(config: RunConfig, host: Host, split: Split) -> ByCandidates:

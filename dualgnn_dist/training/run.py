@@ -10,12 +10,15 @@ import contextlib
 import dataclasses
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.storage.files import write_atomically
+from dualgnn_dist.base.storage.locks import only_writer
 from dualgnn_dist.base.storage.remote import is_url, join
 from dualgnn_dist.base.world import World
 from dualgnn_dist.training import checkpoint, run_folder
@@ -24,6 +27,8 @@ from dualgnn_dist.training.progress import Progress
 from dualgnn_dist.training.run_at_url import RunAtUrl
 from dualgnn_dist.training.run_folder import CHECKPOINTS, CONFIG, METRICS, REPRESENTATIONS
 from dualgnn_dist.training.state import TrainingState
+
+_PATIENCE = 60.0  # seconds: by then the workers of a start that was killed are gone
 
 
 class Run:
@@ -39,6 +44,7 @@ class Run:
         self.folder = section.folder
         url = join(section.output, section.name) if is_url(section.output) else None
         self._at_url = None if url is None else RunAtUrl(url, self.folder)
+        self._is_new = False
 
     @property
     def name_for_people(self) -> str:
@@ -49,6 +55,36 @@ class Run:
     def representations(self) -> Path:
         """The folder of the vectors of all users and items."""
         return self.folder / REPRESENTATIONS
+
+    # Who may write
+
+    def only_writer(self) -> AbstractContextManager[None]:
+        """Held by the process that starts the run, from before it looks at it until it has ended.
+
+        Raises:
+            UserError: another process holds it: which one and since when.
+        """
+        return only_writer(self.folder, "the run", say) if self._at_url is None else self._at_url.only_writer()
+
+    @contextmanager
+    def only_trainer(self, world: World) -> Iterator[None]:
+        """Held by rank 0: workers outlive for a moment the process that started them, and a new start is at once.
+
+        What those were writing when they ended is deleted. Collective at its beginning.
+
+        Raises:
+            UserError: another start's rank 0 is still there after a minute.
+        """
+        if not world.is_main:
+            world.barrier()
+            yield
+            return
+        place = self.folder if self._at_url is None else self._at_url.folder_on_disk or self.folder
+        with only_writer(place, "the run", say, role="trainer", patience=_PATIENCE):
+            for path in run_folder.clear_cut_off(self.folder):
+                say(f"{path}, left half-written by a start that was killed, is deleted")
+            world.barrier()
+            yield
 
     # Before it starts
 
@@ -69,11 +105,17 @@ class Run:
     def begin(self, config_yaml: str, resume: bool) -> None:
         """Makes the run: its folder, with the config in it, and its name at the URL. One process calls this."""
         run_folder.create(self.folder, config_yaml, resume)
+        self._is_new = not resume
         if self._at_url is not None:
             self._at_url.announce()
 
     def withdraw(self) -> None:
-        """Forgets a run that failed before its first epoch or checkpoint, so that its name is free."""
+        """Forgets a run that this object began and that failed before its first epoch or checkpoint: its name is free.
+
+        One that was there before stays.
+        """
+        if not self._is_new:
+            return
         run_folder.remove_unless_started(self.folder)
         if self._at_url is not None:
             self._at_url.withdraw_unless_started()
@@ -145,15 +187,27 @@ class Run:
     def best(self, progress: Progress | None = None) -> Path:
         """The checkpoint of the best epoch, as `progress` or else the newest one names it; whole on this node.
 
+        Without `progress`, where that checkpoint is gone, the newest one stands for it, and a line says so.
+
         Raises:
             UserError: the run has no complete checkpoint.
         """
-        if progress is None:
-            newest = self.newest()
-            if newest is None:
-                raise UserError(f"the run {self.folder} has no complete checkpoint")
-            progress = Progress.of(checkpoint.describe(newest).progress)
-        folder = self.checkpoint(progress.best_epoch)
+        if progress is not None:
+            return self._on_this_node(progress.best_epoch)
+        newest = self.newest()
+        if newest is None:
+            raise UserError(f"the run {self.folder} has no complete checkpoint")
+        progress = Progress.of(checkpoint.describe(newest).progress)
+        try:
+            best = self._on_this_node(progress.best_epoch)
+            checkpoint.describe(best)
+        except UserError as error:
+            say(f"the best checkpoint, of epoch {progress.best_epoch}, is lost ({error}): {newest} stands for it")
+            return newest
+        return best
+
+    def _on_this_node(self, epoch: int) -> Path:
+        folder = self.checkpoint(epoch)
         if self._at_url is not None:
             self._at_url.fetch_checkpoint(folder)
         return folder

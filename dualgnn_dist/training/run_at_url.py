@@ -7,18 +7,22 @@ worker sends up the rows that it wrote, and a node fetches what it lacks of a ch
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.storage.files import locked, working_folder, written_whole
+from dualgnn_dist.base.storage.lease import check_holder, folder_on_disk, holder_of, only_writer_at
+from dualgnn_dist.base.storage.names import check_name, inside
 from dualgnn_dist.base.storage.remote import RemoteFolder, in_parallel, is_url, join
+from dualgnn_dist.base.storage.removal import files_below, remove_files
 from dualgnn_dist.base.world import World
 from dualgnn_dist.evaluation.representations import ITEMS_FILE, users_file
-from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training import checkpoint, run_folder
 from dualgnn_dist.training.run_folder import (
     CHECKPOINTS,
     CONFIG,
@@ -26,6 +30,7 @@ from dualgnn_dist.training.run_folder import (
     HISTORY,
     IDENTITY,
     METRICS,
+    RAY,
     REPRESENTATIONS,
     TENSORBOARD,
 )
@@ -44,6 +49,16 @@ class RunAtUrl:
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
         self._remote = RemoteFolder.at(url)
+        self._holder: Mapping[str, Any] | None = None  # of its lease, when this process took up the run
+
+    @property
+    def folder_on_disk(self) -> Path | None:
+        """The folder that the URL names on this node's file systems, if it names one."""
+        return folder_on_disk(self._remote)
+
+    def only_writer(self) -> AbstractContextManager[None]:
+        """Held by the process that starts the run, for as long as it goes on."""
+        return only_writer_at(self._remote, "the run", say)
 
     def is_started(self) -> bool:
         """Whether there is a run at the URL."""
@@ -63,8 +78,10 @@ class RunAtUrl:
             raise UserError(f"there is no run to resume at {self.url}; leave out --resume to start it")
         if resume:
             self.fetch_newest()
-        elif self.folder.exists():
-            shutil.rmtree(self.folder)
+            return
+        left = run_folder.remove(self.folder) if self.folder.exists() else []
+        if left := [name for name in left if not run_folder.is_story(name)]:
+            raise UserError(f"the copy {self.folder} holds what is not the run's: {left[0]}; move it elsewhere")
 
     def announce(self) -> None:
         """Makes the run known at its URL. One process calls this, once its folder is made."""
@@ -86,6 +103,7 @@ class RunAtUrl:
         Checkpoints that were written here and never came up are dropped: the other nodes have none of them. Every
         worker may call this.
         """
+        self._holder = holder_of(self._remote)
         with self._locked():
             sizes = self._remote.sizes()
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +130,7 @@ class RunAtUrl:
             manifest = f"{below}/{checkpoint.MANIFEST}"  # first: half of a checkpoint must not look whole
             for name in sorted(self._remote.sizes(below), key=lambda name: name != manifest):
                 self._remote.rename(name, f"{CHECKPOINTS}/{aside.name}/{Path(name).name}")
-            self._remote.delete_below(below)
+            self._remote.delete_below(below, [])
         world.barrier()
         return aside
 
@@ -124,7 +142,8 @@ class RunAtUrl:
         """
         name = f"{CHECKPOINTS}/{folder.name}"
         if world.is_main:
-            self._remote.delete_below(name)  # of a start that was killed on the way
+            check_holder(self._remote, self._holder, "the run")
+            self._delete(folder.name)  # of a start that was killed on the way
         world.barrier()
         here = checkpoint.partial(folder)  # where the node of rank 0 is not, nobody has renamed it
         if not here.exists():
@@ -174,10 +193,14 @@ class RunAtUrl:
                 self._remote.upload(file, file.relative_to(self.folder).as_posix())
 
     def _delete_others(self, kept: Collection[str]) -> None:
-        there = {file.split("/")[1] for file in self._remote.sizes(CHECKPOINTS)}
-        for name in {name for name in there if checkpoint.is_name(name)} - set(kept):
-            self._remote.delete(f"{CHECKPOINTS}/{name}/{checkpoint.MANIFEST}")
-            self._remote.delete_below(f"{CHECKPOINTS}/{name}")
+        for name in _checkpoints(self._remote.sizes(CHECKPOINTS)) - set(kept):
+            self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        """Deletes a checkpoint at the URL, its manifest first."""
+        folder = f"{CHECKPOINTS}/{name}"
+        files = [file.removeprefix(f"{folder}/") for file in self._remote.sizes(folder)]
+        self._remote.delete_below(folder, run_folder.files_of_checkpoint(files))
 
     def _drop_newer_than(self, newest: list[str]) -> None:
         """Deletes this node's checkpoints that are newer than this one, or all if there is none, and half-made ones."""
@@ -191,9 +214,13 @@ class RunAtUrl:
     def _complete(self, name: str, sizes_there: dict[str, int]) -> None:
         """Fetches a checkpoint unless this node has it: the same files, and the same manifest. The lock is held."""
         folder = self.folder / CHECKPOINTS / name
-        files = {file: size for file, size in sizes_there.items() if file.startswith(f"{CHECKPOINTS}/{name}/")}
-        manifest = self._remote.read_text(f"{CHECKPOINTS}/{name}/{checkpoint.MANIFEST}")
-        sizes = {f"{CHECKPOINTS}/{name}/{file.name}": file.stat().st_size for file in folder.glob("*")}
+        place = f"{CHECKPOINTS}/{name}"
+        names = run_folder.files_of_checkpoint(
+            file.removeprefix(f"{place}/") for file in sizes_there if file.startswith(f"{place}/")
+        )
+        files = {f"{place}/{file}": sizes_there[f"{place}/{file}"] for file in names}
+        manifest = self._remote.read_text(f"{place}/{checkpoint.MANIFEST}")
+        sizes = {f"{place}/{file.name}": file.stat().st_size for file in folder.glob("*")}
         if sizes == files and (folder / checkpoint.MANIFEST).read_text() == manifest:
             return
         say(f"fetching the checkpoint {join(self._remote.url, CHECKPOINTS, name)}")
@@ -214,20 +241,52 @@ class RunAtUrl:
 
 
 def fetch(run: str) -> Path:
-    """The folder of a finished run given as a path or a URL; one at a URL is fetched into this node's cache.
+    """The folder of a finished run given as a path or a URL; one at a URL is copied into this node's cache.
+
+    The copy is not the folder in which a run at this URL works on this node: that one may be at work.
 
     Raises:
-        UserError: there is no run at the URL.
+        UserError: there is no run, or the storage refuses or holds names that lead out of the run.
     """
     if not is_url(run):
-        return Path(run).absolute()
+        folder = Path(os.path.abspath(run))
+        if not folder.is_dir():
+            raise UserError(
+                f"{run} is not the folder of a run: there is no such folder; give the folder or the URL that `train` "
+                "named"
+            )
+        return folder
     remote = RemoteFolder.at(run)
-    folder = working_folder(run, remote.name)
+    try:
+        check_name(remote.name)
+    except ValueError as error:
+        raise UserError(f"{run} is not the URL of a run: {error}") from None
     sizes = remote.sizes()
     if CONFIG not in sizes:
         raise UserError(f"{run} is not the folder of a run: it has no {CONFIG}; give the URLs that `train` named")
-    say(f"fetching {run}")
-    shutil.rmtree(folder, ignore_errors=True)
-    wanted = [name for name in sizes if name.split("/")[0] not in (TENSORBOARD, "ray")]
-    in_parallel(lambda name: remote.download(name, folder / name), sorted(wanted))
+    wanted = [name for name in sizes if name.split("/")[0] not in (TENSORBOARD, RAY) and not name.startswith(".")]
+    folder = working_folder(run, remote.name, "read")
+    with locked(folder.with_name(f".{folder.name}.lock"), say, f"it fetches the run {remote.name}"):
+        say(f"fetching {run}")
+        remove_files(folder, [name for name in files_below(folder) if name not in wanted and run_folder.is_own(name)])
+        in_parallel(lambda name: _replace(remote, name, folder), sorted(wanted))
     return folder
+
+
+def _replace(remote: RemoteFolder, name: str, folder: Path) -> None:
+    """Fetches a file; whoever reads the old one goes on with it."""
+    try:
+        path = inside(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as temporary:
+            remote.download(name, temporary)
+    except UserError:
+        raise
+    except (ValueError, OSError) as error:
+        raise UserError(f"{remote.url} cannot be copied to {folder}: {error}") from None
+
+
+def _checkpoints(names: Iterable[str]) -> set[str]:
+    """The checkpoints to which such files belong."""
+    folders = [name.split("/")[1] for name in names if name.startswith(f"{CHECKPOINTS}/") and name.count("/") > 1]
+    return {folder for folder in folders if run_folder.is_checkpoint(folder)}

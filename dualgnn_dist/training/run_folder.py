@@ -7,6 +7,7 @@ checkpoints/      the newest state and the best
 representations/  what came out: vectors of all users and items
 metrics.json      and the test metrics, written last
 tensorboard/      curves
+ray/              what Ray keeps of each start
 diverged-*.json   what was in the batch of a step that went wrong
 """
 
@@ -14,8 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,23 @@ import yaml
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.storage.files import write_atomically
+from dualgnn_dist.base.storage.removal import files_below, remove_files
 from dualgnn_dist.training.config import NUMBERS, decision
 
 CONFIG, HISTORY, METRICS, CHECKPOINTS = "config.yaml", "history.jsonl", "metrics.json", "checkpoints"
-REPRESENTATIONS, TENSORBOARD = "representations", "tensorboard"
+REPRESENTATIONS, TENSORBOARD, RAY = "representations", "tensorboard", "ray"
 IDENTITY, DIVERGED = "identity.json", "diverged-*.json"
 KEPT = {"diverged", "changed"}
 """What a line of the history says for good: that a step was not finite, and which settings a resume changed."""
+
+_CHECKPOINT = re.compile(r"epoch-\d{5,}(-step-\d{7,})?(\.partial|\.old)?")
+_STATE = re.compile(r"checkpoint\.json|[^/]+\.pt")  # a checkpoint's files
+_OWN = re.compile(
+    r"config\.yaml|identity\.json|history\.jsonl|metrics\.json|trackers\.json|stop|diverged-[^/]+\.json"
+    rf"|{CHECKPOINTS}/{_CHECKPOINT.pattern}(\.damaged(-\d+)?)?/({_STATE.pattern})"
+    rf"|representations/[^/]+\.arrow|({TENSORBOARD}|{RAY})/.+"
+)
+_CUT_OFF = re.compile(r"\..+\.\d+-\d+")  # what `written_whole` was writing in a process that was killed
 
 
 def check(folder: Path, config_yaml: str, resume: bool) -> None:
@@ -39,7 +49,9 @@ def check(folder: Path, config_yaml: str, resume: bool) -> None:
         UserError: the run exists and `resume` is not set; it is to be resumed and does not exist, or was started with
             settings that compute something else.
     """
-    if not resume and folder.exists():
+    if not resume and folder.exists() and not _is_left_over(folder):
+        if not _is_begun(folder):
+            raise UserError(f"{folder} exists and is no run; choose another name with run.name=...")
         raise UserError(f"the run {folder} exists; continue it with --resume, or choose another name with run.name=...")
     if resume:
         if not (folder / CONFIG).exists():
@@ -56,7 +68,7 @@ def create(folder: Path, config_yaml: str, resume: bool) -> None:
     check(folder, config_yaml, resume)
     changed = _changed(folder, config_yaml) if resume else {}
     try:
-        folder.mkdir(parents=True, exist_ok=resume)
+        folder.mkdir(parents=True, exist_ok=True)
         if changed:
             with (folder / HISTORY).open("a") as file:
                 file.write(json.dumps({"epoch": _diverged_after(folder), "changed": changed}) + "\n")
@@ -83,9 +95,62 @@ def write_id(folder: Path, name: str) -> None:
 
 
 def remove_unless_started(folder: Path) -> None:
-    """Deletes the folder of a run that failed before its first epoch or checkpoint, so that its name is free."""
+    """Deletes a run that failed before its first epoch or checkpoint, so that its name is free.
+
+    What is not the run's own stays, such as the story of the failure.
+    """
     if not (folder / HISTORY).exists() and not (folder / CHECKPOINTS).exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
+
+
+def remove(folder: Path) -> list[str]:
+    """Deletes what a run has written into its folder, its config first; returns what is left there of others."""
+    names = [name for name in files_below(folder) if is_own(name)]
+    return remove_files(folder, sorted(names, key=lambda name: name != CONFIG))
+
+
+def is_own(name: str) -> bool:
+    """Whether a run writes a file of this name, a path inside its folder."""
+    head, _, base = name.rpartition("/")
+    return _OWN.fullmatch(name) is not None or (_CUT_OFF.fullmatch(base) is not None and head in ("", REPRESENTATIONS))
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a run calls a folder of `checkpoints` so, a whole one or one that it was writing."""
+    return _CHECKPOINT.fullmatch(name) is not None
+
+
+def files_of_checkpoint(names: Iterable[str]) -> list[str]:
+    """Those of the names of a checkpoint's files that are a checkpoint's; its manifest first, by which it is whole."""
+    return sorted((name for name in names if _STATE.fullmatch(name)), key=lambda name: name.endswith(".pt"))
+
+
+def clear_cut_off(folder: Path) -> list[Path]:
+    """Deletes what a run that was killed was just writing, checkpoints among it; returns what that was.
+
+    Only who is alone in the folder may call this.
+    """
+    files = [path for path in folder.glob(".*") if _CUT_OFF.fullmatch(path.name) and not path.is_dir()]
+    for file in files:
+        remove_files(folder, [file.name])
+    partials = [path for path in sorted((folder / CHECKPOINTS).glob("epoch-*.partial")) if is_checkpoint(path.name)]
+    for partial in partials:
+        remove_files(partial, files_of_checkpoint(files_below(partial)))
+    return [*files, *partials]
+
+
+def _is_begun(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (CONFIG, HISTORY, CHECKPOINTS, METRICS))
+
+
+def _is_left_over(folder: Path) -> bool:
+    """Whether a folder holds nothing but what a start that failed left there to be read."""
+    return folder.is_dir() and not _is_begun(folder) and all(map(is_story, files_below(folder)))
+
+
+def is_story(name: str) -> bool:
+    """Whether a file tells why a start failed: it stays when the rest of the run goes."""
+    return is_own(name) or re.fullmatch(r"(fail|error|diverged)[^/]*(/.+)?", name) is not None
 
 
 def _refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -153,7 +153,7 @@ def _is_finite(values: Any) -> bool:
 
 
 def _check_co_users(model: Recommender, store: Store) -> None:
-    stored = store.manifest.settings["prepare"]["num_co_users"]
+    stored = store.manifest.prepared_with["num_co_users"]
     if model.co_users is not None and model.co_users.max_neighbors > stored:
         raise UserError(
             f"model.max_co_users={model.co_users.max_neighbors} asks for more co-users than the store {store.path} "

@@ -24,17 +24,27 @@ import torch
 from torch import Tensor
 
 from dualgnn_dist.base.errors import Stopped
+from dualgnn_dist.base.signals import end_now, heard
 from dualgnn_dist.base.world import World
 
 STOP = "stop"
 SECONDS_BETWEEN_MEETINGS = 0.5
+SECONDS_TO_ANSWER = 30.0
+_ASKED = b"asked to stop: a checkpoint after this step; ask again to end at once, without one\n"
 
 
 @contextmanager
-def on_signals(folder: Path) -> Iterator[None]:
-    """SIGTERM and Ctrl-C ask the run of `folder` to stop; the same signal again does what it did before.
+def on_signals(
+    folder: Path, has_begun: Callable[[], bool] = lambda: True, where: Callable[[], str] = lambda: ""
+) -> Iterator[None]:
+    """SIGTERM and Ctrl-C ask the run of `folder` to stop; a second one ends this process and all it started at once.
 
-    Outside the main thread, where Python allows no handlers, it does nothing.
+    Both are heard whatever the main thread does. Outside the main thread, where Python allows no handlers, it does
+    nothing.
+
+    Args:
+        has_begun: whether there is a worker that could write a checkpoint; where there is none, the first one ends.
+        where: what the run does, for the line that says that nobody has answered.
 
     Raises:
         Stopped: as the run raised it, with the exit code of the signal.
@@ -47,24 +57,42 @@ def on_signals(folder: Path) -> Iterator[None]:
     # a minute go on to believe that a file is not there.
     request.write_text("")
     received: list[int] = []
+    is_over = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, previous[number])
-        request.write_text(signal.Signals(number).name)
+    def ask(number: int, count: int) -> None:
+        if count > 1:
+            end_now(number)
+        threading.Thread(target=_complain, args=(is_over, where), name="no answer", daemon=True).start()
         # Not `say`: the signal may have come in the middle of a line.
-        os.write(2, b"asked to stop: a checkpoint after this step; ask again to end at once\n")
+        os.write(2, _ASKED)
+        request.write_text(signal.Signals(number).name)
 
-    previous: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    def in_main_thread(number: int, frame: FrameType | None) -> None:
+        is_first = not received
+        received.append(number)
+        if is_first and not has_begun():
+            raise Stopped("no worker was at work; start again, with --resume if the run had a checkpoint")
+
+    previous: dict[int, Any] = {n: signal.signal(n, in_main_thread) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        with heard(ask):
+            yield
     except Stopped as stopped:
         stopped.exit_code = 128 + received[0] if received else stopped.exit_code
         raise
     finally:
+        is_over.set()
         for number, handler in previous.items():
             signal.signal(number, handler)
         request.unlink(missing_ok=True)
+
+
+def _complain(is_over: threading.Event, where: Callable[[], str]) -> None:
+    if is_over.wait(SECONDS_TO_ANSWER):
+        return
+    standing = f" ({where()})" if where() else ""
+    line = f"not stopped after {SECONDS_TO_ANSWER:g} s: no step has ended since{standing}; ask again to end at once\n"
+    os.write(2, line.encode())
 
 
 def is_asked(folder: Path) -> bool:

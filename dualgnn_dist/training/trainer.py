@@ -14,6 +14,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.batch import Batch, to_device
 from dualgnn_dist.base.errors import Stopped, UserError
 from dualgnn_dist.data.store.reader import Store
@@ -128,6 +129,7 @@ class Trainer:
 
     def test(self) -> Outcome:
         """Takes over the state of the best epoch and ranks the test items with it."""
+        heartbeat.phase("ranking the test items")
         self.state.load(self.run.best(self.progress), self.world)
         representations = self.evaluator.represent()
         outcome = Outcome(self.progress, representations, self.evaluator.rank(representations, "test"))
@@ -162,6 +164,7 @@ class Trainer:
         for batch in self.loader.epoch(progress.epoch, progress.step):
             loss_sum += self.train_step(to_device(batch, world.device))
             progress.step += 1
+            heartbeat.stepped(progress.epoch, progress.step)
             progress.loss_count += batch.global_size
             self.recorder.step(progress, loss_sum)
             if progress.step < self.loader.num_steps:
@@ -235,6 +238,7 @@ class Trainer:
         return f"mend such content, or go on from the last good checkpoint, {newest.name}, with a lower rate: {slower}"
 
     def _validate(self) -> None:
+        heartbeat.phase("ranking the validation items")
         self._break_off_unless_finite(self.state.parts_not_finite())  # ranking refuses it with less to say
         values = self.evaluator.validate()
         is_best = self.progress.judge(values, self.config.train.metric)
@@ -244,6 +248,7 @@ class Trainer:
     def _save(self, metrics: dict[str, float] | None = None) -> None:
         """Writes a checkpoint and tells the host, with the validation's metrics or the step it was written after."""
         progress = self.progress
+        heartbeat.phase("writing a checkpoint")
         self._break_off_unless_finite(self.state.parts_not_finite())
         with self._clock.saving():
             folder = self.run.save(self.state, progress, self.world)

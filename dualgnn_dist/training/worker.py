@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.data.store.reader import Store
@@ -19,6 +20,7 @@ from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.listeners import trackers
 from dualgnn_dist.training.listeners.telemetry import Listener
+from dualgnn_dist.training.run import Run
 from dualgnn_dist.training.trainer import Outcome, Trainer
 
 
@@ -31,7 +33,9 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     started = time.perf_counter()
     with _trainer(config, host) as (trainer, store), denormals_flushed():
         outcome = trainer.fit()
+    heartbeat.phase("writing the representations")
     modalities, identity = trainer.state.model.modalities, trainer.state.written_by
+    store.wait_until_checked(host.world)  # results are of a store that is whole, or of none
     files = export(trainer.run.representations, outcome.representations, modalities, store, host.world, identity)
     peaks = host.world.gather_rows(torch.tensor([peak_memory_bytes()], device=host.world.device))
     summary = {
@@ -53,18 +57,20 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
 
 def train_worker(config: RunConfig, host: Host, argument: None = None) -> float:
     """Trains from the newest checkpoint if there is one; returns the best validation metric, looks at no test item."""
-    with _trainer(config, host) as (trainer, _), denormals_flushed():
+    with _trainer(config, host) as (trainer, store), denormals_flushed():
         trainer.train()
+    store.wait_until_checked(host.world)
     trainer.recorder.close()
     return trainer.progress.best
 
 
 @contextmanager
 def _trainer(config: RunConfig, host: Host) -> Iterator[tuple[Trainer, Store]]:
-    """The trainer where the run stands, for as long as its trackers listen."""
+    """The trainer where the run stands, for as long as its trackers listen; nobody else trains it meanwhile."""
+    heartbeat.phase("opening the store and making the first batches")
     torch.set_num_threads(host.world.num_threads)
     keep_freed_memory()
-    with _tracking(config, host) as tracked:
+    with Run(config.run).only_trainer(host.world), _tracking(config, host) as tracked:
         store = config.data.open()
         trainer = Trainer.build(config, store, replace(host, listeners=[*host.listeners, *tracked]))
         trainer.resume()

@@ -24,7 +24,7 @@ from ray.runtime_env import RuntimeEnv
 
 import dualgnn_dist
 from dualgnn_dist.training.load import load
-from dualgnn_dist.training.sweep.space import load_sweep
+from dualgnn_dist.training.sweep.load import load_sweep
 from tests.cluster.kuberay_schema import KINDS
 from tests.test_wheel import BUILT_FROM
 

@@ -15,7 +15,7 @@ import yaml
 import dualgnn_dist
 from dualgnn_dist import UserError, load_config
 from dualgnn_dist.training.load import load_prepare
-from dualgnn_dist.training.sweep.space import load_sweep
+from dualgnn_dist.training.sweep.load import load_sweep
 from tests.docs.pages import PAGES, ROOT, VERBS, Command, commands, commands_of, fences
 
 COMMANDS = commands()

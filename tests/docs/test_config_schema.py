@@ -14,7 +14,7 @@ import yaml
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.training.load import load
-from dualgnn_dist.training.sweep.space import load_sweep
+from dualgnn_dist.training.sweep.load import load_sweep
 from tests.docs.pages import PAGES, ROOT, fences
 
 PATH = ROOT / "docs/config.schema.json"

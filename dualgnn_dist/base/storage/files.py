@@ -62,9 +62,9 @@ def cache_root() -> Path:
     return _absolute(os.environ.get(CACHE_VARIABLE) or "~/.cache/dualgnn_dist", CACHE_VARIABLE)
 
 
-def working_folder(url: str, name: str) -> Path:
+def working_folder(url: str, name: str, purpose: str = "runs") -> Path:
     """Where a run of this name works on this node while it is kept at `url`; another URL, another folder."""
-    return cache_root() / "runs" / hashlib.blake2b(url.encode(), digest_size=6).hexdigest() / name
+    return cache_root() / purpose / hashlib.blake2b(url.encode(), digest_size=6).hexdigest() / name
 
 
 @contextmanager

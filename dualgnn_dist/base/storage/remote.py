@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -19,7 +19,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.storage.names import check_inside
+from dualgnn_dist.base.storage.space import explained
 
 T = TypeVar("T")
 Each = Callable[[bytes], None]
@@ -88,7 +91,8 @@ def in_parallel(function: Callable[[T], Any], items: Iterable[T]) -> None:
 class RemoteFolder:
     """A folder behind a URL. Names are paths inside it; threads may share it.
 
-    Every method raises UserError where the storage refuses, cannot be reached, or has no such file or bucket.
+    Every method raises UserError where the storage refuses, cannot be reached, or has no such file or bucket, and where
+    a name, a listing's included, leads out of the folder.
     """
 
     url: str
@@ -115,7 +119,13 @@ class RemoteFolder:
         with self._explained("list", below):
             selector = fs.FileSelector(self._at(below).rstrip("/"), recursive=True, allow_not_found=True)
             found = self.filesystem.get_file_info(selector)
-        return {info.path[len(self.path) :].lstrip("/"): info.size for info in found if info.type == fs.FileType.File}
+        return {self._name_of(info.path): info.size for info in found if info.type == fs.FileType.File}
+
+    def modified(self, name: str) -> float | None:
+        """When a file was written, in seconds by the clock of the storage; None: there is none, or it has no clock."""
+        with self._explained("look for", name):
+            nanoseconds = self.filesystem.get_file_info(self._at(name)).mtime_ns
+        return None if nanoseconds is None else nanoseconds / 1e9
 
     def read_text(self, name: str) -> str:
         """A small file's text."""
@@ -132,18 +142,21 @@ class RemoteFolder:
         with file.open("rb") as source, self._writing(name) as sink:
             while chunk := source.read(_CHUNK_BYTES):
                 sink.write(chunk)
+                heartbeat.beat()
                 each(chunk)
 
     def download(self, name: str, file: Path, each: Each = lambda chunk: None) -> None:
         """Copies a file here and forces it to disk; `each` is called with its bytes, piece by piece."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with self._explained("download", name), file.open("wb") as sink:
-            with self.filesystem.open_input_stream(self._at(name)) as source:
-                while chunk := source.read(_CHUNK_BYTES):
-                    sink.write(chunk)
-                    each(chunk)
-            sink.flush()
-            os.fsync(sink.fileno())
+        with self._explained("download", name), _removed_on_error(file), explained(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as sink:
+                with self.filesystem.open_input_stream(self._at(name)) as source:
+                    while chunk := source.read(_CHUNK_BYTES):
+                        sink.write(chunk)
+                        heartbeat.beat()
+                        each(chunk)
+                sink.flush()
+                os.fsync(sink.fileno())
 
     def rename(self, name: str, new: str) -> None:
         """Gives a file another name; on an object store that is a copy."""
@@ -158,10 +171,17 @@ class RemoteFolder:
             with self._explained("delete", name):
                 self.filesystem.delete_file(self._at(name))
 
-    def delete_below(self, name: str) -> None:
-        """Deletes a folder with all that is in it, if it is there."""
-        if self.sizes(name):
-            with self._explained("delete", name):
+    def delete_below(self, name: str, files: Sequence[str]) -> None:
+        """Deletes files of a folder, named by their paths inside it, then the folder itself if it is empty now.
+
+        The first of the files goes before the others.
+        """
+        for batch in (files[:1], files[1:]):
+            in_parallel(lambda file: self.delete(f"{name}/{file}"), batch)
+        with self._explained("delete", name):
+            here = fs.FileSelector(self._at(name), recursive=False, allow_not_found=True)
+            is_folder = self.filesystem.get_file_info(self._at(name)).type == fs.FileType.Directory
+            if is_folder and not self.filesystem.get_file_info(here):
                 self.filesystem.delete_dir(self._at(name))
 
     def check_writable(self) -> None:
@@ -170,7 +190,21 @@ class RemoteFolder:
         self.delete(".writable")
 
     def _at(self, name: str) -> str:
+        try:
+            if name:
+                check_inside(name)
+        except ValueError as error:
+            raise UserError(f"{self.url}: {error}") from None
         return f"{self.path}/{name}"
+
+    def _name_of(self, path: str) -> str:
+        """The name that a listing's path means here. What an object is called, anybody can choose who may write."""
+        name = path[len(self.path) :].removeprefix("/")
+        try:
+            check_inside(name)
+        except ValueError as error:
+            raise UserError(f"the listing of {self.url}: {error}; nothing was copied, remove that file there") from None
+        return name
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[Any]:
@@ -180,10 +214,14 @@ class RemoteFolder:
             is_disk = self.filesystem.type_name == "local"
             if self.filesystem.type_name not in _OBJECT_STORES:
                 self.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
-            written = f"{path}.partial" if is_disk else path
-            with self.filesystem.open_output_stream(written) as sink:
-                yield sink
-            if is_disk:
+            if not is_disk:
+                with self.filesystem.open_output_stream(path) as sink:
+                    yield sink
+                return
+            written = f"{path}.partial"
+            with _removed_on_error(Path(written)), explained(Path(path)):
+                with self.filesystem.open_output_stream(written) as sink:
+                    yield sink
                 self.filesystem.move(written, path)
 
     @contextmanager
@@ -215,6 +253,17 @@ class RemoteFolder:
         except OSError:  # who may read a folder may yet be refused the bucket
             return False
         return bucket.type == fs.FileType.NotFound
+
+
+@contextmanager
+def _removed_on_error(file: Path) -> Iterator[None]:
+    """Half a file is of no use, and on a full disk it takes the last room."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
+        raise
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from dualgnn_dist.base.storage.names import check_inside
@@ -52,6 +52,19 @@ def remove_files(folder: Path, names: Iterable[str]) -> list[str]:
         with contextlib.suppress(OSError):  # something else lies there
             (folder / inside).rmdir()
     return files_below(folder)
+
+
+def remove_own(folder: Path, is_own: Callable[[str], bool]) -> list[str]:
+    """Deletes the files that `is_own` takes by their paths inside a folder, then every folder there that is empty.
+
+    For folders that this program alone writes, where not each file can be named; returns what is left.
+    """
+    left = remove_files(folder, filter(is_own, files_below(folder)))
+    if not folder.is_symlink():
+        for inside, *_ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(inside).rmdir()
+    return left
 
 
 def _walk(folder: Path) -> Iterator[Path]:

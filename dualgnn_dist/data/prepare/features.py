@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.storage.space import explained, reserve
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
 from dualgnn_dist.data.prepare.reading import refuse_first
+from dualgnn_dist.data.prepare.scratch import ADVICE
 from dualgnn_dist.data.store.schema import ModalityInfo
 from dualgnn_dist.data.store.writer import StoreWriter
 
@@ -93,13 +95,16 @@ class _StoreRows:
             )
 
     def _refuse(self, block: FeatureBlock, wrong: np.ndarray, say: Callable[[int], str]) -> None:
-        refuse_first(wrong, lambda row: self.modality.place(block.first_row + row), say)
+        refuse_first(wrong, block.place or (lambda row: self.modality.place(block.first_row + row)), say)
 
 
 def _write_dense(writer: StoreWriter, table: str, modality: RawModality, store_rows: _StoreRows) -> int:
     num_items, dimension = len(store_rows.present), modality.dimension
     with tempfile.TemporaryFile(dir=writer.folder) as file:  # rows come in any order: the disk holds them
-        column = np.memmap(file, dtype=modality.dtype, mode="w+", shape=(num_items, dimension))
+        num_bytes = num_items * dimension * np.dtype(modality.dtype).itemsize
+        with explained(writer.folder, num_bytes, ADVICE):
+            reserve(file.fileno(), num_bytes)
+        column = np.memmap(file, dtype=modality.dtype, mode="r+", shape=(num_items, dimension))
         for block in modality.blocks():
             assert isinstance(block.values, np.ndarray)
             with np.errstate(over="ignore"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from dualgnn_dist.base.errors import UserError
@@ -25,7 +27,7 @@ def drop_duplicates(table: InteractionTable, num_users: int, scratch: Scratch) -
         }
     )
     rows = scratch.positions(len(table))
-    size = _first_of_pairs(offsets, by_user.items, by_user.timestamps, by_user.splits, rows)
+    size = _first_of_pairs(offsets, by_user.items, by_user.timestamps, by_user.fractions, by_user.splits, rows)
     return scratch.stack(by_user.take(rows[part]) for part in scratch.blocks(size))
 
 
@@ -55,7 +57,7 @@ def compact(
     """Renumbers without the users and items that have no interaction; int64 old rows of the new ones, ascending."""
     users, new_users = _renumber(table.users, num_users, scratch)
     items, new_items = _renumber(table.items, num_items, scratch)
-    return InteractionTable(new_users, new_items, table.timestamps, table.splits), users, items
+    return dataclasses.replace(table, users=new_users, items=new_items), users, items
 
 
 def _renumber(rows: np.ndarray, num_rows: int, scratch: Scratch) -> tuple[np.ndarray, np.ndarray]:
@@ -75,6 +77,7 @@ def _first_of_pairs(
     offsets: np.ndarray,
     items: np.ndarray,
     timestamps: np.ndarray | None,
+    fractions: np.ndarray | None,
     splits: np.ndarray | None,
     rows: np.ndarray,
 ) -> int:
@@ -92,17 +95,25 @@ def _first_of_pairs(
             if k == 0 or items[row] != items[start + mine[k - 1]]:
                 rows[size] = row
                 size += 1
-            elif _is_earlier(row, rows[size - 1], timestamps, splits):
+            elif _is_earlier(row, rows[size - 1], timestamps, fractions, splits):
                 rows[size - 1] = row
     return size
 
 
 @kernel
-def _is_earlier(row: int, other: int, timestamps: np.ndarray | None, splits: np.ndarray | None) -> bool:
+def _is_earlier(
+    row: int,
+    other: int,
+    timestamps: np.ndarray | None,
+    fractions: np.ndarray | None,
+    splits: np.ndarray | None,
+) -> bool:
     """Whether a row goes before another that stands before it in the input."""
     if splits is not None and splits[row] != splits[other]:
         return splits[row] < splits[other]
-    return timestamps is not None and timestamps[row] < timestamps[other]
+    if timestamps is not None and timestamps[row] != timestamps[other]:
+        return timestamps[row] < timestamps[other]
+    return fractions is not None and fractions[row] < fractions[other]
 
 
 @kernel

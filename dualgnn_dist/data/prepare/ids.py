@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,31 +59,50 @@ class IdTable:
         return seed, lookup
 
 
-def assign_rows(raw: RawData, scratch: Scratch) -> tuple[InteractionTable, IdTable, IdTable]:
+def assign_rows(raw: RawData, scratch: Scratch) -> tuple[InteractionTable, IdTable, IdTable, int]:
     """Reads the interactions once (twice where ids are not rows) and gives them row indices.
 
     Returns:
-        the interactions that are kept, and the ids of all users and of all items that were named.
+        the interactions that are kept; the ids of all users and of all items that were named; how many rows were read,
+        kept or not.
 
     Raises:
-        UserError: there is no interaction, or there are too many ids.
+        UserError: there is no interaction, there are too many ids, or the input changes between two readings.
     """
+    counted = _Counted()
     if raw.ids_are_rows:
-        table = scratch.stack(_kept(block, _int32(block["user"]), _int32(block["item"])) for block in raw.blocks())
+        table = scratch.stack(_kept(b, _int32(b["user"]), _int32(b["item"])) for b in counted.through(raw.blocks()))
         users = IdTable.range(max(raw.num_users, int(table.users.max(initial=-1)) + 1))
         items = IdTable.range(max(raw.num_items, int(table.items.max(initial=-1)) + 1))
     else:
-        users, items = _distinct(raw)
-        blocks = ((block, users.rows(block["user"]), items.rows(block["item"])) for block in raw.blocks())
-        table = scratch.stack(_kept(*block) for block in blocks)
+        first = _Counted()
+        users, items = _distinct(first.through(raw.blocks()))
+        blocks = ((b, users.rows(b["user"]), items.rows(b["item"])) for b in counted.through(raw.blocks()))
+        table = scratch.stack(_kept(*block, first.has_fractions) for block in blocks)
+        if first.num_rows != counted.num_rows or min(table.users.min(initial=0), table.items.min(initial=0)) < 0:
+            raise UserError(f"{', '.join(map(str, raw.sources))}: changed while it was read; run `prepare` again")
     if not len(table):
         raise UserError("the input has no interactions")
-    return table, users, items
+    return table, users, items, counted.num_rows
 
 
-def _distinct(raw: RawData) -> tuple[IdTable, IdTable]:
+class _Counted:
+    """What a reading of the blocks has gone through."""
+
+    def __init__(self) -> None:
+        self.num_rows, self.has_fractions = 0, False
+
+    def through(self, blocks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The same blocks."""
+        for block in blocks:
+            self.num_rows += len(block)
+            self.has_fractions |= "fraction" in block.columns
+            yield block
+
+
+def _distinct(blocks: Iterable[pl.DataFrame]) -> tuple[IdTable, IdTable]:
     users, items = _Distinct(), _Distinct()
-    for block in raw.blocks():
+    for block in blocks:
         users.add(block["user"])
         items.add(block["item"])
     return users.table(), items.table()
@@ -108,10 +128,13 @@ class _Distinct:
         return pl.concat(self._seen).unique()
 
 
-def _kept(block: pl.DataFrame, users: np.ndarray, items: np.ndarray) -> InteractionTable:
+def _kept(block: pl.DataFrame, users: np.ndarray, items: np.ndarray, has_fractions: bool = False) -> InteractionTable:
     timestamps = block["timestamp"].to_numpy().astype(np.int64, copy=False) if "timestamp" in block.columns else None
     splits = block["split"].to_numpy().astype(np.int8) if "split" in block.columns else None
-    table = InteractionTable(users, items, timestamps, splits)
+    fractions = None
+    if has_fractions:  # a block of whole numbers has none of its own
+        fractions = block["fraction"].to_numpy() if "fraction" in block.columns else np.zeros(len(block))
+    table = InteractionTable(users, items, timestamps, splits, fractions)
     return table.take(block["kept"].to_numpy()) if "kept" in block.columns else table
 
 

@@ -1,4 +1,4 @@
-"""Interactions as row indices, in columns: eight bytes each, thirteen or so with a timestamp and a split."""
+"""Interactions as row indices, in columns: eight bytes each, 17 with a timestamp and a split."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ class InteractionTable:
         users, items: int32 [E] row indices.
         timestamps: int64 [E], or None where the raw data has none.
         splits: int8 [E] as in `SPLIT_CODES`, or None.
+        fractions: float64 [E], what the moments have beyond `timestamps`; None where they are whole numbers. They
+            decide orders and are not stored.
     """
 
     users: np.ndarray
     items: np.ndarray
     timestamps: np.ndarray | None = None
     splits: np.ndarray | None = None
+    fractions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.users)

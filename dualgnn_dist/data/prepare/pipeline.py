@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from dualgnn_dist.base.config import plain
 from dualgnn_dist.base.csr import ShardedCSR
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import seconds_compiling
 from dualgnn_dist.base.screen import CountProgress
 from dualgnn_dist.data.prepare.config import PrepareConfig
@@ -34,7 +36,7 @@ from dualgnn_dist.data.prepare.ids import IdTable, assign_rows
 from dualgnn_dist.data.prepare.interactions import InteractionTable
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData
 from dualgnn_dist.data.prepare.scratch import Scratch
-from dualgnn_dist.data.prepare.split import split
+from dualgnn_dist.data.prepare.split import BY_TIME, split
 from dualgnn_dist.data.store.schema import checksum
 from dualgnn_dist.data.store.writer import StoreWriter
 
@@ -51,16 +53,17 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
     """
-    with StoreWriter(output, config.rows_per_shard, config.overwrite) as writer:
+    with StoreWriter(output, config.rows_per_shard, config.overwrite, say) as writer:
         scratch = Scratch(writer.folder, BLOCK_ROWS)
-        for folder in writer.leftovers:
-            say(f"{folder} is of another prepare; remove it unless that one still runs")
         with _stage("read", say) as note:
             raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
-            table, user_ids, item_ids = assign_rows(raw, scratch)
-            note(f"{len(table):,} interactions")
+            _refuse_without_times(config, raw)
+            table, user_ids, item_ids, num_read = assign_rows(raw, scratch)
+            rows = {"read": num_read, "below_min_rating": num_read - len(table)}
+            note(f"{num_read:,} rows, {len(table):,} interactions")
         with _stage("filter", say) as note:
             table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), scratch, note)
+            rows |= left_out
         with _stage("split", say) as note:
             parts = _split(config, table, len(users), scratch, note)
             del table
@@ -77,16 +80,33 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
             with _stage(name, say) as note:
                 modalities[name] = write_features(writer, name, modality, item_ids, items)
                 note(f"{modalities[name].num_present:,} of {len(items):,} items")
+        num_interactions = {name: len(part) for name, part in parts.items()}
+        rows["interactions"] = sum(num_interactions.values())
+        assert 2 * rows["read"] == sum(rows.values()), f"rows are lost: {rows}"
         with _stage("commit", say):
             writer.commit(
                 num_users=len(users),
                 num_items=len(items),
-                num_interactions={name: len(part) for name, part in parts.items()},
+                num_interactions=num_interactions,
                 modalities=modalities,
-                settings={"prepare": plain(config), "left_out": left_out},
-                sources={path.name: checksum(path) for path in raw.sources},
+                settings={"prepare": plain(config), "left_out": left_out, "rows": rows},
+                sources=_checksums(raw.sources),
             )
     return output
+
+
+def _refuse_without_times(config: PrepareConfig, raw: RawData) -> None:
+    """Before hours of reading, rather than in the split."""
+    if config.split in BY_TIME and raw.no_times is not None:
+        raise UserError(
+            f"prepare.split is {config.split!r}, which goes by time, but {raw.no_times}; or choose 'random'"
+        )
+
+
+def _checksums(sources: Sequence[Path]) -> dict[str, str]:
+    """By the names of the files; by their paths where two have the same name."""
+    names = Counter(path.name for path in set(sources))
+    return {path.name if names[path.name] == 1 else str(path): checksum(path) for path in sources}
 
 
 def _filter(

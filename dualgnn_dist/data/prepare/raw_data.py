@@ -16,6 +16,8 @@ from dualgnn_dist.data.prepare.frames import pl
 
 SPLIT_CODES = {"train": 0, "valid": 1, "test": 2}
 BLOCK_ROWS = 1 << 20  # interactions a block
+Place = Callable[[int], str]
+"""A row of a block in words: its file, and the line or the row there."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class FeatureBlock:
         items: their raw item ids; None where a row's number is its item id.
         values: float [n, D], or token lists.
         present: bool [n]; None where all are.
+        place: a row of this block in words; None: that of the modality, counted from `first_row`.
     """
 
     first_row: int
     items: pl.Series | None
     values: np.ndarray | TokenLists
     present: np.ndarray | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class RawModality:
     kind: Literal["dense", "tokens"]
     dimension: int
     dtype: str
-    place: Callable[[int], str]
+    place: Place
     blocks: Callable[[], Iterable[FeatureBlock]]
     row_keyed: bool = False
     may_name_others: bool = False
@@ -69,11 +73,13 @@ class RawData:
     """A raw data set.
 
     Args:
-        blocks: frames with the columns `user` and `item` (Int64 or String); perhaps `timestamp` (Int64), `split` (Int8,
-            as in SPLIT_CODES) and `kept` (Boolean: a row that is not kept names its user and item, nothing else).
+        blocks: frames with the columns `user` and `item` (Int64 or String); perhaps `timestamp` (Int64) and, where one
+            is no whole number, `fraction` (Float64, what it has beyond that, in [0, 1]); `split` (Int8, as in
+            SPLIT_CODES) and `kept` (Boolean: a row that is not kept names its user and item, nothing else).
         ids_are_rows: users and items keep their ids as row indices, whether they occur or not.
         num_users, num_items: with `ids_are_rows`, how many there are at least.
         sources: the input files, for the manifest.
+        no_times: where no block has a `timestamp`, why, and how one is named.
     """
 
     blocks: Callable[[], Iterable[pl.DataFrame]]
@@ -82,6 +88,7 @@ class RawData:
     ids_are_rows: bool = False
     num_users: int = 0
     num_items: int = 0
+    no_times: str | None = None
 
 
 Options = Any  # a format's own frozen Options dataclass

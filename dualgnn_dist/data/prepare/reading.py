@@ -5,40 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawModality
 
 BLOCK_BYTES = 1 << 26  # features a block
+EMPTY = "{} is empty; fill it in, or remove the row"
 
 
 def existing(path: Path) -> Path:
     """The path of a file that is there.
 
     Raises:
-        UserError: it is not; names the nearest file that is.
+        UserError: it is not, or it is no plain file; names the nearest file that is.
     """
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise UserError(f"{path} does not exist: there is no folder {path.parent}")
-    raise UserError(f"{path} does not exist{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
+    with readable(path):
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; name a file in it")
+        if path.exists():
+            raise UserError(f"{path} is a pipe or a device; name a plain file")
+        if not path.parent.is_dir():
+            raise UserError(f"{path} does not exist: there is no folder {path.parent}")
+        raise UserError(f"{path} does not exist{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file that is there. Raises UserError where it cannot be opened, or not be read on."""
+    with readable(path), existing(path).open("rb", buffering=0) as file:
+        yield file
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises UserError where what is done with the file finds that it cannot be read."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def columns_of(frame: pl.LazyFrame, path: Path) -> pl.Schema:
     """The file's columns and their types. Raises UserError where it cannot be read."""
-    with _readable(path):
+    with readable(path):
         return frame.collect_schema()
 
 
 def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
     """The file's rows at once. Raises UserError where it cannot be read."""
-    with _readable(path):
+    with readable(path):
         return frame.collect()
 
 
@@ -50,41 +71,19 @@ def require_columns(path: Path, columns: Iterable[str], names: Iterable[str]) ->
             raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
 
 
-def scan_lines(path: Path) -> pl.LazyFrame:
-    """The lines of a text file: `number` from 1, and `line`, null where it is empty."""
-    return pl.scan_csv(
-        path,
-        has_header=False,
-        separator="\x1f",  # a character that no line has: each is one text
-        quote_char=None,
-        infer_schema=False,
-        schema={"line": pl.String},
-        row_index_name="number",
-        row_index_offset=1,
-    )
-
-
 def batches(frame: pl.LazyFrame, path: Path, num_rows: int) -> Iterator[pl.DataFrame]:
     """The file's rows in blocks, in their order. Raises UserError where it cannot be read."""
-    with _readable(path):
+    with readable(path):
         yield from frame.collect_batches(chunk_size=num_rows, maintain_order=True)
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-
-
-def numbered(path: Path, unit: str, first: int = 0) -> Callable[[int], str]:
+def numbered(path: Path, unit: str, first: int = 0) -> Place:
     """The rows of a block in words, `path, unit 7`; `first` is the number of its first row."""
     return lambda row: f"{path}, {unit} {first + row}"
 
 
-def at_lines(path: Path, numbers: pl.Series) -> Callable[[int], str]:
-    """The rows of a block of `scan_lines` in words."""
+def at_lines(path: Path, numbers: pl.Series | np.ndarray) -> Place:
+    """The rows of a block in words, by the lines that they stand on."""
     return lambda row: f"{path}, line {numbers[row]}"
 
 
@@ -99,14 +98,14 @@ def required_folder(input: str | None, format: str) -> Path:
     return folder
 
 
-def refuse_first(wrong: pl.Series | np.ndarray, place: Callable[[int], str], say: Callable[[int], str]) -> None:
+def refuse_first(wrong: pl.Series | np.ndarray, place: Place, say: Callable[[int], str]) -> None:
     """Raises UserError for the first row that is wrong: where it is, and `say(row)`."""
     if wrong.any():
         row = int(np.argmax(np.asarray(wrong)))
         raise UserError(f"{place(row)}: {say(row)}")
 
 
-def row_numbers(column: pl.Series, name: str, place: Callable[[int], str], cure: str = "") -> pl.Series:
+def row_numbers(column: pl.Series, name: str, place: Place, cure: str = "") -> pl.Series:
     """`column` as Int64 values of at least 0.
 
     Raises:
@@ -116,7 +115,12 @@ def row_numbers(column: pl.Series, name: str, place: Callable[[int], str], cure:
     if column.dtype.is_float():
         numbers = pl.select(pl.when(numbers.cast(column.dtype) == column).then(numbers)).to_series()
     wrong = numbers.is_null() | (numbers < 0).fill_null(True)
-    refuse_first(wrong, place, lambda row: f"{name} {column[row]!r} is not a whole number of at least 0{cure}")
+
+    def say(row: int) -> str:
+        is_empty = column[row] is None
+        return EMPTY.format(name) if is_empty else f"{name} {column[row]!r} is not a whole number of at least 0{cure}"
+
+    refuse_first(wrong, place, say)
     return numbers
 
 

@@ -7,7 +7,6 @@ latest with the process, however that ends.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,10 @@ from typing import IO, Any
 import numpy as np
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.storage.space import explained, reserve
 from dualgnn_dist.data.prepare.interactions import InteractionTable
+
+ADVICE = "make room there, or choose another folder for the store"
 
 
 class Scratch:
@@ -39,9 +41,9 @@ class Scratch:
 
     def empty(self, size: int, dtype: Any) -> np.ndarray:
         """An array to be filled."""
-        with self._reporting(), tempfile.TemporaryFile(dir=self.folder) as file:
-            if size:  # reserved now: a mapped file that finds no room later kills the process without a word
-                os.posix_fallocate(file.fileno(), 0, size * np.dtype(dtype).itemsize)
+        num_bytes = size * np.dtype(dtype).itemsize
+        with self._reporting(num_bytes), tempfile.TemporaryFile(dir=self.folder) as file:
+            reserve(file.fileno(), num_bytes)
             return _mapped(file, size, dtype)
 
     def positions(self, num_rows: int) -> np.ndarray:
@@ -75,9 +77,10 @@ class Scratch:
         return InteractionTable(**(columns or {"users": no_rows, "items": no_rows}))
 
     @contextmanager
-    def _reporting(self) -> Iterator[None]:
+    def _reporting(self, num_bytes: int | None = None) -> Iterator[None]:
         try:
-            yield
+            with explained(self.folder, num_bytes, ADVICE):
+                yield
         except OSError as error:
             raise UserError(
                 f"scratch files cannot be written in {self.folder} ({error.strerror}); make room there, or choose "

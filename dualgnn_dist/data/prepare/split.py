@@ -18,6 +18,11 @@ from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES
 from dualgnn_dist.data.prepare.scratch import Scratch
 
 SplitMethod = Literal["given", "random", "leave_one_out", "user_time", "global_time", "cold_items"]
+Times = tuple[np.ndarray | None, np.ndarray | None]
+"""The timestamps of interactions and their fractions, where there are any."""
+
+BY_TIME: tuple[SplitMethod, ...] = ("leave_one_out", "user_time", "global_time")
+NO_TIMES: Times = (None, None)
 TRAIN, VALID, TEST = SPLIT_CODES["train"], SPLIT_CODES["valid"], SPLIT_CODES["test"]
 
 
@@ -44,12 +49,11 @@ def split(
     if method == "given":
         codes = _given(table, scratch)
     elif method == "global_time":
-        codes = _by_global_time(_timestamps(table, method), shares, scratch)
+        codes = _by_global_time(_timestamps(table, method), table.fractions, shares, scratch)
     elif method == "cold_items":
         codes = _by_item(table, shares, num_users, cold_share, generator, scratch)
     else:
-        timed = method == "user_time" or (method == "leave_one_out" and table.timestamps is not None)
-        times = _timestamps(table, method) if timed else None
+        times = (_timestamps(table, method), table.fractions) if method in BY_TIME else NO_TIMES
         given_shares = None if method == "leave_one_out" else shares
         codes = _within_users(row_offsets(table.users, num_users), times, given_shares, generator, scratch)
     sizes = count(codes, len(SPLIT_CODES))
@@ -75,7 +79,7 @@ def _given(table: InteractionTable, scratch: Scratch) -> np.ndarray:
 
 def _within_users(
     offsets: np.ndarray,
-    timestamps: np.ndarray | None,
+    times: Times,
     shares: tuple[float, float, float] | None,
     generator: np.random.Generator,
     scratch: Scratch,
@@ -84,7 +88,7 @@ def _within_users(
 
     Args:
         offsets: int64 [U + 1], where the users' interactions begin.
-        timestamps: those of one time stand in random order; None: all do.
+        times: those of one time stand in random order; without times, all do.
         shares: None: one interaction each.
     """
     places = _inverse(scratch.permutation(int(offsets[-1]), generator), scratch.positions(int(offsets[-1])))
@@ -97,7 +101,7 @@ def _within_users(
     num_test = np.clip(num_test, 0, np.maximum(degrees - 1, 0))
     num_valid = np.clip(num_valid, 0, np.maximum(degrees - 1 - num_test, 0))
     codes = scratch.empty(len(places), np.int8)
-    _hold_out_last(offsets, places, timestamps, num_test, num_valid, codes)
+    _hold_out_last(offsets, places, *times, num_test, num_valid, codes)
     return codes
 
 
@@ -115,7 +119,7 @@ def _by_item(
     is_cold_item[generator.permutation(items)[: round(cold_share * len(items))]] = True
     blocks = (table.take(part) for part in scratch.blocks(len(table)))
     warm = scratch.stack(block.take(~is_cold_item[block.items]) for block in blocks)
-    warm_codes = _within_users(row_offsets(warm.users, num_users), None, shares, generator, scratch)
+    warm_codes = _within_users(row_offsets(warm.users, num_users), NO_TIMES, shares, generator, scratch)
     codes = scratch.empty(len(table), np.int8)
     num_warm = 0
     for part in scratch.blocks(len(table)):
@@ -133,22 +137,31 @@ def _round_at_random(values: np.ndarray, generator: np.random.Generator) -> np.n
     return np.floor(values + generator.random(len(values))).astype(np.int64)
 
 
-def _by_global_time(timestamps: np.ndarray, shares: tuple[float, float, float], scratch: Scratch) -> np.ndarray:
+def _by_global_time(
+    timestamps: np.ndarray, fractions: np.ndarray | None, shares: tuple[float, float, float], scratch: Scratch
+) -> np.ndarray:
     """Cuts at two moments; interactions of one moment stay together."""
     ascending = scratch.empty(len(timestamps), np.int64)
     ascending[:] = timestamps
     ascending.sort()
-    cuts = [min(round(len(ascending) * share), len(ascending) - 1) for share in (shares[0], shares[0] + shares[1])]
     codes = scratch.empty(len(timestamps), np.int8)
-    for part in scratch.blocks(len(timestamps)):
-        codes[part] = np.searchsorted(ascending[cuts], timestamps[part], side="right")
+    codes[:] = TRAIN
+    for share in (shares[0], shares[0] + shares[1]):
+        place = min(round(len(ascending) * share), len(ascending) - 1)
+        cut, beyond_cut = ascending[place], 0.0
+        if fractions is not None:  # of those of the same whole number, the one that stands there
+            parts = (fractions[part][timestamps[part] == cut] for part in scratch.blocks(len(timestamps)))
+            beyond_cut = np.sort(np.concatenate(list(parts)))[place - np.searchsorted(ascending, cut)]
+        for part in scratch.blocks(len(timestamps)):
+            beyond = 0.0 if fractions is None else fractions[part]
+            codes[part] += (timestamps[part] > cut) | ((timestamps[part] == cut) & (beyond >= beyond_cut))
     return codes
 
 
 def _timestamps(table: InteractionTable, method: SplitMethod) -> np.ndarray:
     if table.timestamps is None:
         raise UserError(
-            f"prepare.split is {method!r}, but the input has no timestamps; name their column or choose 'random'"
+            f"prepare.split is {method!r}, but the input has no timestamps; name their column, or choose 'random'"
         )
     return table.timestamps
 
@@ -165,6 +178,7 @@ def _hold_out_last(
     offsets: np.ndarray,
     places: np.ndarray,
     timestamps: np.ndarray | None,
+    fractions: np.ndarray | None,
     num_test: np.ndarray,
     num_valid: np.ndarray,
     codes: np.ndarray,
@@ -177,6 +191,8 @@ def _hold_out_last(
         for k in range(len(mine)):
             mine[k] = k
         sort_row(mine, places[start:end])
+        if fractions is not None:
+            sort_row(mine, fractions[start:end])
         if timestamps is not None:
             sort_row(mine, timestamps[start:end])
         first_test = len(mine) - num_test[user]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,26 +13,9 @@ import torch
 
 from dualgnn_dist.base.batch import Feature
 from dualgnn_dist.base.csr import ShardedCSR
-from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import kernel, kernel_inline
 from dualgnn_dist.base.raw_reads import load_float16, load_float32
 from dualgnn_dist.data.store.schema import ModalityInfo
-
-
-def map_shard(path: Path) -> pa.RecordBatch:
-    """The one record batch of a shard, as views on the mapped file.
-
-    Raises:
-        UserError: the file is not what the writer wrote.
-    """
-    try:
-        with pa.memory_map(str(path)) as source:  # the batch's buffers keep the mapping alive
-            file = pa.ipc.open_file(source)
-            if file.num_record_batches == 1:
-                return file.get_batch(0)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}); make the store again with `prepare`") from error
-    raise UserError(f"{path} is damaged (not one record batch); make the store again with `prepare`")
 
 
 def view_of(column: pa.Array) -> np.ndarray:
@@ -89,9 +71,11 @@ class DenseColumn:
     rows_per_shard: int
     shards: Sequence[pa.Array]  # FixedSizeList<float32 | float16>[D], zeros beneath the nulls
     hides: Hides | None = None
+    refuse_damage: Callable[[], None] = lambda: None  # raises UserError once damage is found
 
     def gather(self, rows: np.ndarray, as_bfloat16: bool = False) -> Feature:
         """The vectors of item `rows`, int32 or int64 [n], as float32 or, in half the bytes, as the nearest bfloat16."""
+        self.refuse_damage()
         assert not len(rows) or (rows.min() >= 0 and rows.max() < len(self._present)), "rows beyond the column"
         rows = np.ascontiguousarray(rows, dtype=np.int32)
         # NumPy has no bfloat16: the kernel writes its bits.
@@ -125,6 +109,7 @@ class TokenColumn:
     rows_per_shard: int
     shards: Sequence[pa.Array]  # large_list<int32>, empty beneath the nulls
     hides: Hides | None = None
+    refuse_damage: Callable[[], None] = lambda: None
 
     def gather(self, rows: np.ndarray, as_bfloat16: bool = False) -> Feature:
         """The lists of item `rows`, int32 [n]; word ids are whole numbers in every precision."""

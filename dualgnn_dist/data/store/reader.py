@@ -1,4 +1,6 @@
-"""`Store`: what trainers, samplers and evaluators read. Opening reads the manifest, the rest is mapped."""
+"""`Store`: what trainers, samplers and evaluators read. Opening reads the manifest and the shards' footers, the rest is
+mapped.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +13,32 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.screen import say_aside
+from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store import id_lookup
+from dualgnn_dist.data.store.checks import ContentCheck
 from dualgnn_dist.data.store.columns import (
     DenseColumn,
     FeatureColumn,
     ShardedArray,
     TokenColumn,
     csr_of_lists,
-    map_shard,
     view_of,
 )
-from dualgnn_dist.data.store.schema import SPLITS, Manifest, checksum, load_manifest
+from dualgnn_dist.data.store.schema import SPLITS, Manifest, load_manifest
+from dualgnn_dist.data.store.shards import map_shard, refuse_layout
+from dualgnn_dist.data.store.tables import refuse_manifest
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "user": np.dtype(np.int32),
     "item": np.dtype(np.int32),
     "timestamp": np.dtype(np.int64),
 }
+_SECONDS_BETWEEN_MEETINGS = 10.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,9 @@ class Store:
     Args:
         hides: (modality, item rows [n]) -> bool [n], whose content `features` hides as if the items missed it.
 
+    What is asked for is read whole first, unless this node has read it before, and UserError names a damaged file.
+    Vectors are read meanwhile where they are many: `gather` raises then, and `wait_until_checked` at the latest.
+
     Graphs are `ShardedCSR` views on the mapped files: `user_item` and `item_user` hold the TRAINING interactions with
     sorted rows, so row lengths are global degrees; `user_cooccurrence` holds at most K_store neighbours a user
     with their counts, heaviest first, ties by the smaller index.
@@ -63,44 +74,53 @@ class Store:
         self.path = path
         self.manifest = manifest
         self._hides = hides
+        self._check = ContentCheck(path, manifest)
         self._opened: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     @classmethod
     def open(cls, path: str | Path, hides: HidesContent | None = None) -> Store:
-        """Opens a folder in milliseconds: the manifest, and the sizes of the files. See the class for `hides`.
+        """Opens a folder in milliseconds: the manifest, sizes and footers of the files. See the class for `hides`.
 
         Raises:
-            UserError: not a store, an unfinished one, one of another format version, or a file is missing or cut off.
+            UserError: not a store, an unfinished one, one of another format version, or a file is missing, cut off or
+                not what the manifest says.
         """
         path = Path(path).absolute()  # it travels to processes with other working directories
         manifest = load_manifest(path)
-        for shard in manifest.shards:
-            file = path / shard.file
-            if not file.is_file():
-                raise UserError(f"{path}: the shard {shard.file} is missing; make the store again with `prepare`")
-            if file.stat().st_size != shard.num_bytes:
-                raise UserError(
-                    f"{path}: the shard {shard.file} has {file.stat().st_size} bytes, the manifest says "
-                    f"{shard.num_bytes}; make the store again with `prepare`"
-                )
+        refuse_manifest(manifest, str(path))
+        refuse_layout(path, manifest)
         return cls(path, manifest, hides)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store.open, (self.path, self._hides)
 
     def verify(self) -> None:
-        """Reads every byte and compares the checksums.
+        """Reads every byte, whatever this node has read before.
 
         Raises:
-            UserError: naming the first file that is not what was written.
+            UserError: naming a file that is not what was written.
         """
-        for shard in self.manifest.shards:
-            if checksum(self.path / shard.file) != shard.checksum:
-                raise UserError(
-                    f"{self.path}: the shard {shard.file} is damaged (its checksum differs from the manifest's); "
-                    "make the store again with `prepare`"
-                )
+        for table in self.manifest.tables:
+            self._check.now(table, anew=True)
+
+    def wait_until_checked(self, world: World | None = None) -> None:
+        """Returns once all that was asked for so far has been read. Nothing computed from it is published before.
+
+        Args:
+            world: waits for the checks of all its workers, who meet so often that none takes another for dead.
+
+        Raises:
+            UserError: naming a file that is not what was written.
+        """
+        world, waited = world or World(), 0
+        while True:
+            is_done = self._check.wait(_SECONDS_BETWEEN_MEETINGS)
+            if int(world.sum(torch.tensor([int(not is_done)], device=world.device))) == 0:
+                return
+            waited += 1
+            if waited % 6 == 1 and not is_done:
+                say_aside(f"before results are written {self.path} is read once on this node")
 
     @property
     def user_item(self) -> ShardedCSR:
@@ -186,9 +206,12 @@ class Store:
         info = self.manifest.modalities[name]
         column = DenseColumn if info.kind == "dense" else TokenColumn
         hides = None if self._hides is None else partial(self._hides, name)
-        return column(info, self.manifest.rows_per_shard, [batch["feature"] for batch in self._batches(table)], hides)
+        shards = [batch["feature"] for batch in self._batches(table, may_wait=info.kind == "dense")]
+        return column(info, self.manifest.rows_per_shard, shards, hides, self._check.refuse_damage)
 
-    def _batches(self, table: str) -> list[pa.RecordBatch]:
+    def _batches(self, table: str, may_wait: bool = False) -> list[pa.RecordBatch]:
+        check = self._check.later if may_wait else self._check.now
+        check(table)
         return [map_shard(self.path / shard.file) for shard in self.manifest.table(table)]
 
     def _once(self, table: str, make: Callable[[str], Any]) -> Any:

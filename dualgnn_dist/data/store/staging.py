@@ -10,27 +10,32 @@ The fingerprint in the name makes a store that is replaced at its URL a new copy
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import CountProgress, Say, say
 from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root, locked, write_atomically
+from dualgnn_dist.base.storage.locks import if_free
 from dualgnn_dist.base.storage.remote import RemoteFolder, in_parallel
+from dualgnn_dist.base.storage.removal import remove_files
+from dualgnn_dist.data.store.removal import named_files, remove_own
 from dualgnn_dist.data.store.schema import (
     MANIFEST,
     Manifest,
     ShardInfo,
     checksum,
-    fingerprint,
     load_manifest,
     parse_manifest,
 )
+from dualgnn_dist.data.store.tables import refuse_manifest
 
 _MEGABYTE = 1_000_000
+_LOCK = ".store.writer"  # of the store that is made in a workplace
 
 
 def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = say) -> Path:
@@ -53,6 +58,7 @@ def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = s
         return _with_manifest(folder, text)
     with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
         if not _is_whole(folder, manifest) or (verify and _damaged(folder, manifest)):
+            _clear_partials(folder, remote, say)
             _fetch(remote, manifest, text, folder, say)
     return _with_manifest(folder, text)
 
@@ -71,12 +77,33 @@ def new_workplace(cache: str | None) -> Path:
     parent = cache_folder(cache)
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        for left in sorted(parent.glob(".made-*")):
+            _clear_workplace(left)
         return Path(tempfile.mkdtemp(prefix=".made-", dir=parent))
     except OSError as error:
         raise UserError(
             f"the cache {parent} cannot be written ({error.strerror}); choose another with data.cache or "
             f"{CACHE_VARIABLE}"
         ) from error
+
+
+def remove_workplace(workplace: Path) -> None:
+    """Deletes a folder that `new_workplace` made, with the store in it if it is still there."""
+    for folder in (*workplace.glob(".store.unfinished-*"), workplace / "store"):
+        if folder.is_dir() and not folder.is_symlink():
+            remove_own(folder)
+    remove_files(workplace, [_LOCK])
+
+
+def _clear_workplace(workplace: Path) -> None:
+    """Deletes one of a process that was killed before its store was whole; whole ones are what `prepare` named."""
+    if workplace.is_symlink() or not (workplace / _LOCK).exists() or (workplace / "store").exists():
+        return
+    with if_free(workplace / _LOCK) as is_dead:
+        if is_dead:
+            remove_workplace(workplace)
+    if not workplace.exists():
+        say(f"{workplace}, left by a prepare that was killed, is deleted")
 
 
 def exists(url: str) -> bool:
@@ -90,9 +117,15 @@ def refuse_occupied(url: str, overwrite: bool) -> None:
     Raises:
         UserError: there is a store and it may not be replaced, or nothing can be written there.
     """
-    if not overwrite and exists(url):
+    remote = RemoteFolder.at(url)
+    if not overwrite and remote.exists(MANIFEST):
         raise UserError(f"{url} is a store already; choose another place or set overwrite to replace it")
-    RemoteFolder.at(url).check_writable()
+    if _files_at(remote) is None:
+        raise UserError(
+            f"{url} is not replaced: its {MANIFEST} is not that of a store or is damaged, so what lies there may be "
+            "somebody else's; choose another place, or delete it yourself"
+        )
+    remote.check_writable()
 
 
 def publish(store: Path, url: str, overwrite: bool, cache: str | None = None, say: Say = say) -> Path:
@@ -105,17 +138,17 @@ def publish(store: Path, url: str, overwrite: bool, cache: str | None = None, sa
     """
     refuse_occupied(url, overwrite)
     remote, manifest = RemoteFolder.at(url), load_manifest(store)
-    replaced = _shards_at(remote)
+    replaced = _files_at(remote) or []
     remote.delete(MANIFEST)
     progress = _ByteProgress(say, f"uploading {url}", manifest.shards)
     in_parallel(lambda shard: remote.upload(store / shard.file, shard.file, progress), manifest.shards)
     remote.upload(store / MANIFEST, MANIFEST)
-    for file in replaced - {shard.file for shard in manifest.shards}:
+    for file in {*replaced} - {MANIFEST, *(shard.file for shard in manifest.shards)}:
         remote.delete(file)
     folder = _copy_of(remote, manifest, cache)
     with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
         if not _is_whole(folder, manifest):
-            shutil.rmtree(folder, ignore_errors=True)
+            _make_room(folder)
             shutil.move(store, folder)
     return _with_manifest(folder, (folder / MANIFEST).read_text())
 
@@ -127,7 +160,7 @@ def _fetch(remote: RemoteFolder, manifest: Manifest, text: str, folder: Path, sa
         say(
             f"the copy {folder} is damaged ({', '.join(_damaged(folder, manifest)[:3] or [MANIFEST])}): making it whole"
         )
-        shutil.rmtree(partial, ignore_errors=True)
+        _make_room(partial)
         folder.rename(partial)
     partial.mkdir(exist_ok=True)
     (partial / MANIFEST).unlink(missing_ok=True)
@@ -140,6 +173,22 @@ def _fetch(remote: RemoteFolder, manifest: Manifest, text: str, folder: Path, sa
     in_parallel(lambda shard: _fetch_shard(remote, shard, partial, progress), wanted)
     write_atomically(partial / MANIFEST, text)
     partial.rename(folder)
+
+
+def _make_room(folder: Path) -> None:
+    """Deletes a copy, whole or not, from its place in the cache."""
+    if left := remove_own(folder):
+        raise UserError(f"{folder} holds what is not a store's, such as {left[0]!r}: move it elsewhere")
+
+
+def _clear_partials(folder: Path, remote: RemoteFolder, say: Say) -> None:
+    """Deletes what killed processes had fetched of former contents of this store; `folder` is the copy of today's."""
+    copy = re.compile(re.escape(remote.name) + r"-[0-9a-f]{16}\.partial")
+    for partial in sorted(folder.parent.glob("*.partial")):
+        if copy.fullmatch(partial.name) and partial != _beside(folder, ".partial") and not partial.is_symlink():
+            with if_free(partial.with_suffix(".lock")) as is_dead:
+                if is_dead and not remove_own(partial):
+                    say(f"{partial}, left by a process that was killed, is deleted")
 
 
 def _fetch_shard(remote: RemoteFolder, shard: ShardInfo, folder: Path, progress: Callable[[bytes], None]) -> None:
@@ -171,15 +220,7 @@ def _manifest_text(remote: RemoteFolder) -> str:
 
 def _parse(text: str, remote: RemoteFolder) -> Manifest:
     manifest = parse_manifest(text, remote.url)
-    for shard in manifest.shards:
-        path = PurePosixPath(shard.file)
-        if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{remote.url}: the manifest names {shard.file!r}, which lies outside the store")
-    if fingerprint(manifest.shards, manifest.modalities) != manifest.fingerprint:
-        raise UserError(
-            f"{remote.url}: the manifest is damaged (its content does not have the fingerprint that it says); "
-            "make the store again with `prepare --overwrite`"
-        )
+    refuse_manifest(manifest, remote.url)
     return manifest
 
 
@@ -214,14 +255,9 @@ def _with_manifest(folder: Path, text: str) -> Path:
     return folder
 
 
-def _shards_at(remote: RemoteFolder) -> set[str]:
-    """What a store that is to be replaced consists of: nothing else below its URL is ever deleted."""
-    if not remote.exists(MANIFEST):
-        return set()
-    try:
-        return {shard.file for shard in _parse(remote.read_text(MANIFEST), remote).shards}
-    except UserError:  # it is to be replaced because it is damaged
-        return set()
+def _files_at(remote: RemoteFolder) -> list[str] | None:
+    """What a store that is to be replaced consists of, nothing else below its URL is deleted; None: it is none."""
+    return named_files(remote.read_text(MANIFEST)) if remote.exists(MANIFEST) else [MANIFEST]
 
 
 def _check_space(folder: Path, num_bytes: int, url: str) -> None:

@@ -1,8 +1,11 @@
 """A sweep under Ray Tune.
 
-sweep    from its config to the best run and its test metrics
-study    Optuna's study: which points come next
-trials   each trial is a run
-records  what is kept and said of a trial that ends
-figures  pictures of the study
+sweep     from its config to the best run and its test metrics
+storage   the database of the study, and whose the study is
+study     Optuna's study: which points come next, how each ended
+trials    each trial is a run
+records   what is kept and said of a trial, however it ends
+failures  what Ray writes of a failure, as one sentence
+stop      SIGTERM and Ctrl-C
+figures   pictures of the study
 """

@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.visualization import matplotlib as drawing
 
-from dualgnn_dist.launch.ray_tune.study import study_name, study_url
+from dualgnn_dist.launch.ray_tune.storage import open_storage, study_name
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial
 from dualgnn_dist.training.sweep.space import Sweep
 
@@ -22,7 +22,7 @@ def draw(sweep: Sweep, folder: SweepFolder, trials: Sequence[Trial]) -> list[Pat
     measured = [trial for trial in trials if trial.value is not None]
     if len(measured) < _FEWEST:
         return []
-    study = optuna.load_study(study_name=study_name(sweep), storage=study_url(sweep, folder))
+    study = optuna.load_study(study_name=study_name(sweep), storage=open_storage(sweep, folder))
     metric = sweep.base.train.metric
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()  # needs no other package
     paths = [

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,57 +20,92 @@ import ray.train
 import ray.tune
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
-from ray.tune.search import ConcurrencyLimiter
-from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.util.state import list_actors
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.launch import in_process, ray_train
 from dualgnn_dist.launch.ray_tune.records import TrialRecords
-from dualgnn_dist.launch.ray_tune.study import VALUE
+from dualgnn_dist.launch.ray_tune.stop import StopRequest
+from dualgnn_dist.launch.ray_tune.study import VALUE, Search
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.run import Run
-from dualgnn_dist.training.sweep.folder import SweepFolder, Trial
+from dualgnn_dist.training.stop import STOP
+from dualgnn_dist.training.sweep.folder import RAY, SweepFolder, Trial, Unaccounted
 from dualgnn_dist.training.sweep.space import Sweep
 from dualgnn_dist.training.worker import train_worker
 
 
-def run_sweep(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search: OptunaSearch) -> None:
-    """Runs the trials that are left; each is recorded in `folder` when it ends.
+def run_sweep(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], search: Search, stop: StopRequest) -> None:
+    """Runs the trials that are left; each is recorded in `folder` when it ends, in whatever way.
 
     Args:
         search: of `open_study`.
+        stop: once it is asked, trials leave checkpoints and end, and none begins.
 
     Raises:
-        UserError: a cluster too small for a trial, or without the dashboard that frees what stopped trials held.
+        UserError: a cluster too small for a trial, or without the dashboard that frees what stopped trials held; a
+            record that cannot be written.
+        Unaccounted: Ray ended before all trials had.
     """
     config = sweep.base
     ray_train.check_resources(config)
     if config.resources.num_workers != 0:
         _check_dashboard()
-    storage = folder.path / "ray"
     _keep_tune_quiet()
     concurrency = sweep.config.concurrency or _concurrency(config)
     say(f"{sweep.config.trials - len(ended)} trials to go, {concurrency} at a time")
-    ray.tune.Tuner(
-        ray.tune.with_resources(ray.tune.with_parameters(_trial, sweep=sweep), _resources(config)),
+    records = TrialRecords(sweep, folder, ended, stop.is_asked)
+    tuner = _tuner(sweep, folder, sweep.config.trials - len(ended), ConcurrencyLimiter(search, concurrency), records)
+    try:
+        with stop.patiently():
+            tuner.fit()
+    except Exception as error:  # as many kinds as Ray has parts
+        raise _ended_early(error, folder, sweep) from error
+    if not stop.is_asked():
+        records.settle()
+
+
+def _tuner(sweep: Sweep, folder: SweepFolder, num_trials: int, search: Searcher, records: TrialRecords) -> Any:
+    storage = folder.path / RAY
+    return ray.tune.Tuner(
+        ray.tune.with_resources(ray.tune.with_parameters(_trial, sweep=sweep), _resources(sweep.base)),
         tune_config=ray.tune.TuneConfig(
-            search_alg=ConcurrencyLimiter(search, max_concurrent=concurrency),
+            search_alg=search,
             scheduler=_scheduler(sweep),
-            num_samples=sweep.config.trials - len(ended),
+            num_samples=num_trials,
             metric=VALUE,
             mode="max",
-            reuse_actors=True,  # a process takes longer to start than some trials take to train
+            # A trial that was stopped may take its time to let go of its workers and files, and Ray forgets the trial
+            # that it meant to begin in a process that is not free within seconds.
+            reuse_actors=False,
         ),
         run_config=ray.tune.RunConfig(
             name=f"start-{len(list(storage.glob('start-*'))):03d}",
             storage_path=str(storage),
-            callbacks=[TrialRecords(sweep, folder, ended)],
+            callbacks=[records],
             verbose=0,
         ),
-    ).fit()
+    )
+
+
+def _ended_early(error: Exception, folder: SweepFolder, sweep: Sweep) -> Exception:
+    """What Ray's error comes to: a `UserError` of our own among its causes, or that trials are missing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return UserError(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    story = folder.path / RAY / "failure.txt"
+    story.parent.mkdir(exist_ok=True)
+    story.write_text("".join(traceback.format_exception(error)), errors="replace")
+    num_ended = len(folder.trials())
+    return Unaccounted(
+        f"Ray Tune ended with {num_ended} of {sweep.config.trials} trials recorded in {folder.path} "
+        f"({type(error).__name__}; all of it: {story}); go on with --resume"
+    )
 
 
 def _scheduler(sweep: Sweep) -> TrialScheduler:
@@ -102,13 +139,13 @@ def _train_here(config: RunConfig, tells: bool) -> float:
         if tells and config.train.metric in metrics:
             ray.tune.report(_so_far(metrics))
 
-    _begin(config)
-    return train_worker(config, replace(in_process.host(config), report=report))
+    with _begun(config):
+        return train_worker(config, replace(in_process.host(config), report=report))
 
 
 def _train_on_workers(config: RunConfig, tells: bool) -> float:
-    _begin(config)
-    return ray_train.fit(config, _train_worker, None, [TuneReportCallback()] if tells else [])
+    with _begun(config):
+        return ray_train.fit(config, _train_worker, None, [TuneReportCallback()] if tells else [])
 
 
 def _train_worker(config: RunConfig, host: Host, argument: None) -> float:
@@ -125,10 +162,17 @@ def _so_far(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {VALUE: metrics["best"], "epoch": metrics["epoch"], "is_complete": False, "seed_values": [metrics["best"]]}
 
 
-def _begin(config: RunConfig) -> None:
-    """A new run, or that of the same point when it was killed."""
+@contextmanager
+def _begun(config: RunConfig) -> Iterator[None]:
+    """A new run, or that of the same point when it was killed, which can be asked to stop."""
     run = Run(config.run)
-    run.begin(config.to_yaml(), resume=run.folder.exists())
+    run.begin(config.to_yaml(), resume=run.is_started())
+    request = run.folder / STOP
+    request.write_text("")  # what is there from the start is seen to change on a network file system
+    try:
+        yield
+    finally:
+        request.unlink(missing_ok=True)
 
 
 def _resources(config: RunConfig) -> Any:
@@ -151,7 +195,7 @@ def _concurrency(config: RunConfig) -> int:
 def _keep_tune_quiet() -> None:
     """Our own lines say how trials end, and every run keeps its own history."""
     quiet = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "TUNE_PRINT_ALL_TRIAL_ERRORS": "0", "RAY_AIR_NEW_OUTPUT": "0"}
-    # Ctrl-C would end Tune as if all trials were done, and the test items would be ranked for a sweep that goes on.
+    # Signals are `StopRequest`'s: Ctrl-C would end Tune as if all trials were done.
     for name, value in {**quiet, "TUNE_DISABLE_SIGINT_HANDLER": "1"}.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

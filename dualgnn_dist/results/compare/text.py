@@ -153,8 +153,8 @@ def show(comparison: Comparison, folder: Path, console: Console) -> None:
     """Prints the table, the notes below it and where both lie."""
     table_of(comparison).show(console)
     for note in notes(comparison):
-        console.print(f"- {note}", highlight=False)
-    console.print(f"comparison: {folder}", soft_wrap=True, highlight=False)
+        console.print(f"- {note}")
+    console.print(f"comparison: {folder}", soft_wrap=True)
 
 
 def _measurements(comparison: Comparison) -> list[figures.Measurements]:

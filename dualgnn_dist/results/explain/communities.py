@@ -34,6 +34,7 @@ def communities_of(vectors: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 def share_between(values: np.ndarray, communities: np.ndarray) -> float:
     """How much of the variance of float [n] values lies between communities (eta squared), 0 to 1."""
+    values = values.astype(np.float64)
     sizes = np.bincount(communities)
     means = np.bincount(communities, weights=values) / np.maximum(sizes, 1)
     total = float(((values - values.mean()) ** 2).sum())

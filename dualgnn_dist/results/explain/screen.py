@@ -47,8 +47,8 @@ def explain_all(run: FinishedRun, communities: int, folder: Path, console: Conso
         figures.weights_by_community(picture, title, weights.weights, weights.communities, caption)
     table.show(console)
     for line in lines:
-        console.print(f"- {line}", highlight=False)
-    console.print(f"figure and table: {folder}", soft_wrap=True, highlight=False)
+        console.print(f"- {line}")
+    console.print(f"figure and table: {folder}", soft_wrap=True)
 
 
 def explain_user(run: FinishedRun, raw_id: str, console: Console) -> None:
@@ -59,19 +59,17 @@ def explain_user(run: FinishedRun, raw_id: str, console: Console) -> None:
     check_belong(run, learned, store)
     weights = modality_weights(learned)
     items = len(store.user_item.row(row))
-    console.print(f"user {raw_id} of {store.path}: {items:,} training items", highlight=False, soft_wrap=True)
+    console.print(f"user {raw_id} of {store.path}: {items:,} training items", soft_wrap=True)
     if weights:
         user_weights_table(raw_id, row, weights).show(console)
     else:
-        console.print(f"modality weights: none. {why_no_weights(run, model)}", highlight=False)
+        console.print(f"modality weights: none. {why_no_weights(run, model)}")
     co_users = co_users_of(store, model, row)
     if co_users is None:
         name = run.config.model.name
-        console.print(
-            f"co-users: none. {name} as configured here does not read the co-occurrence graph", highlight=False
-        )
+        console.print(f"co-users: none. {name} as configured here does not read the co-occurrence graph")
     elif not co_users.ids:
-        console.print("co-users: none. No other user shares a training item with this one", highlight=False)
+        console.print("co-users: none. No other user shares a training item with this one")
     else:
         _show_co_users(co_users, console)
 
@@ -84,8 +82,6 @@ def _show_co_users(co_users: CoUsersOfOne, console: Console) -> None:
         console
     )
     if number > _SHOWN:
-        console.print(
-            f"{number - _SHOWN:,} more hold {1 - co_users.held_by(_SHOWN):.1%} of the weight", highlight=False
-        )
+        console.print(f"{number - _SHOWN:,} more hold {1 - co_users.held_by(_SHOWN):.1%} of the weight")
     held = ", ".join(f"first {first} {co_users.held_by(first):.1%}" for first in (1, 5, 10))
-    console.print(f"of all weight: {held}", highlight=False)
+    console.print(f"of all weight: {held}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,7 +34,7 @@ class Axis:
 
     def place(self, value: float) -> float:
         """Where a value lies between the ends: 0 is the low one, 1 the high one."""
-        shown = math.log10(value) if self.kind == "log" else _clipped(value)
+        shown = math.log10(max(value, sys.float_info.min)) if self.kind == "log" else _clipped(value)
         return min(max((shown - self.low) / (self.high - self.low), 0.0), 1.0)
 
 

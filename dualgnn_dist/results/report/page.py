@@ -15,11 +15,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dualgnn_dist import __version__
+from dualgnn_dist.base.screen import visible
 from dualgnn_dist.results.report.blocks import Block, Section
 
 _TEMPLATES = Environment(
     loader=PackageLoader("dualgnn_dist.results.report"),
     autoescape=True,
+    finalize=lambda value: visible(value) if type(value) is str else value,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

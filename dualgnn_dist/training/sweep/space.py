@@ -1,4 +1,4 @@
-"""What a sweep tries: the `search` and `sweep` sections of a config file, checked to the last value before any trial.
+"""What a sweep tries: the `search` and `sweep` sections of a config file, as data.
 
 `search` maps the dotted keys of a run's config to distributions:
 
@@ -13,22 +13,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from dualgnn_dist.base.config import from_mapping
-from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.storage.names import check_name
 from dualgnn_dist.training.config import RunConfig, decision
-from dualgnn_dist.training.load import from_values, merged, parse_overrides, read_yaml
+from dualgnn_dist.training.load import from_values, merged
+from dualgnn_dist.training.sweep.study_url import check_study_url
 
 Kind = Literal["uniform", "loguniform", "int", "choice"]
 Params = Mapping[str, Any]  # dotted key -> number, or the text of a choice
 
-_KINDS = ("uniform", "loguniform", "int", "choice")
+KINDS = ("uniform", "loguniform", "int", "choice")
 _SHARED = ("model.name", "run.seed")  # another model has other settings; a point's seeds are the sweep's
 
 
@@ -45,7 +45,8 @@ class SweepConfig:
         grace_epochs: before that nothing ends early.
         reduction: of `asha`: one of so many goes on at each rung.
         concurrency: trials at a time; null: as many as the cluster's CPUs or GPUs allow.
-        study: where Optuna keeps the study, as an SQLAlchemy URL; null: SQLite in the sweep's folder.
+        study: where Optuna keeps the study, as an SQLAlchemy URL without a password, which the environment variable
+            DUALGNN_STUDY_PASSWORD holds; null: SQLite in the sweep's folder.
         seed: of the sampler that chooses the points.
     """
 
@@ -64,8 +65,11 @@ class SweepConfig:
             raise ValueError("trials, seeds and grace_epochs must be at least 1, reduction at least 2")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError("concurrency must be at least 1, or null")
-        if self.name is not None and Path(self.name).name != self.name:
-            raise ValueError(f"name {self.name!r} must be a plain folder name")
+        if self.name is not None:
+            check_name(self.name)
+            check_name(f"{self.name}_best")  # what its best trial is called as a run
+        if self.study is not None:
+            check_study_url(self.study)
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,13 @@ class Distribution:
     def holds(self, value: Any) -> bool:
         """Whether a value of a config could be drawn."""
         if self.kind == "choice":
-            return _text(value) in self.options
+            return option_text(value) in self.options
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return is_number and self.low <= value <= self.high
 
     def as_param(self, value: Any) -> Any:
         """A config's value as the search knows it."""
-        return _text(value) if self.kind == "choice" else value
+        return option_text(value) if self.kind == "choice" else value
 
     def extremes(self) -> tuple[Any, ...]:
         """Values that hold if all do: the options, or both ends."""
@@ -137,90 +141,6 @@ class Sweep:
         return [point for k, point in enumerate(points) if point not in points[:k]]
 
 
-def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
-    """The sweep that a file and overrides describe.
-
-    Raises:
-        UserError: what `config.load` refuses; there is nothing to search; a key or value that no run could have.
-    """
-    file = read_yaml(path)
-    search = file.pop("search", None)
-    own = [override for override in overrides if override.startswith("sweep.")]
-    sweep = from_mapping(SweepConfig, _sweep_values(file.pop("sweep", None), own), "sweep")
-    values = merged(file, parse_overrides([override for override in overrides if override not in own]))
-    if not isinstance(search, Mapping) or not search:
-        raise UserError(
-            f"{path} has no search section that says what to try, such as\n  search:\n"
-            "    optimizer.learning_rate: {loguniform: [0.0001, 0.01]}"
-        )
-    paths = from_values(values, "").with_absolute_paths()  # trials have working directories of their own
-    values = merged(values, [("data.store", paths.data.store), ("run.output", paths.run.output)])
-    space = {str(key): _distribution(str(key), value) for key, value in search.items()}
-    checked = Sweep(values, Path(path).stem, space, sweep)
-    _check(checked)
-    return checked
-
-
-def _sweep_values(section: Any, overrides: Sequence[str]) -> Any:
-    values = {} if section is None else section
-    if not isinstance(values, Mapping):
-        raise UserError(f"config section 'sweep' must be a mapping of keys to values, not {values!r}")
-    for override in overrides:
-        key, _, text = override.removeprefix("sweep.").partition("=")
-        values = {**values, key: yaml.safe_load(text)}
-    return values
-
-
-def _distribution(key: str, value: Any) -> Distribution:
-    where = f"search.{key}"
-    if not isinstance(value, Mapping) or len(value) != 1:
-        raise UserError(f"{where} must be one distribution, such as {{uniform: [0, 1]}}, not {value!r}")
-    (kind, arguments) = next(iter(value.items()))
-    if kind not in _KINDS:
-        raise UserError(f"{where}: unknown distribution {kind!r}{nearest(str(kind), _KINDS)}")
-    if not isinstance(arguments, list) or not arguments:
-        raise UserError(f"{where}.{kind} must be a list, not {arguments!r}")
-    if kind == "choice":
-        options = tuple(_text(option) for option in arguments)
-        if len(set(options)) < len(options):
-            raise UserError(f"{where}.choice names an option twice: {', '.join(options)}")
-        return Distribution("choice", options=options)
-    try:
-        low, high = (_number(number, kind) for number in arguments)
-    except (TypeError, ValueError):
-        what = "whole numbers" if kind == "int" else "numbers"
-        raise UserError(f"{where}.{kind} must be two {what}, low and high, not {arguments!r}") from None
-    if not low < high or (kind == "loguniform" and low <= 0):
-        raise UserError(
-            f"{where}.{kind}={arguments!r}: low must be below high" + ", and above 0" * (kind == "loguniform")
-        )
-    return Distribution(kind, low, high)
-
-
-def _number(value: Any, kind: str) -> float:
-    if isinstance(value, bool) or (kind == "int" and not isinstance(value, int)):
-        raise ValueError
-    return value if kind == "int" else float(value)  # YAML 1.1 reads 1e-3 as a string
-
-
-def _check(sweep: Sweep) -> None:
-    """Every end of every distribution makes a config of its own; what none of them could be is refused here."""
-    base = sweep.base
-    for key, distribution in sweep.space.items():
-        if not searchable(key):
-            raise UserError(
-                f"search.{key}: all trials share it; searched can be what decides the numbers of a step: settings of "
-                "model (but its name), sampler, optimizer and train"
-            )
-        for value in distribution.extremes():
-            sweep.run({key: value})
-    if base.train.epochs < sweep.config.grace_epochs and sweep.config.stopper != "none":
-        raise UserError(
-            f"sweep.grace_epochs={sweep.config.grace_epochs} is more than train.epochs={base.train.epochs}: no trial "
-            "could end early; lower it, or set sweep.stopper=none"
-        )
-
-
 def searchable(key: str) -> bool:
     """Whether trials may differ in `section.key` of their configs."""
     section, _, name = key.partition(".")
@@ -245,7 +165,7 @@ def _value_of(param: Any) -> Any:
     return yaml.safe_load(param) if isinstance(param, str) else param
 
 
-def _text(value: Any) -> str:
+def option_text(value: Any) -> str:
     """An option of a choice as a text that reads back as the same value: Optuna and records keep plain values."""
     return value if isinstance(value, str) and _reads_back(value) else json.dumps(value)
 

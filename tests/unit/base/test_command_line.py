@@ -32,10 +32,17 @@ def test_options_and_overrides_come_in_any_order() -> None:
     assert "example:\n  python -m dualgnn_dist.train --config a.yaml" in parser.format_help()
 
 
+def test_what_was_typed_is_repeated_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.parse(command_line.parser("train", "Train.", "x"), ["--\x1b[31m"])
+    assert ended.value.code == 2 and "\x1b" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
         (UserError("say this"), 2, "error: say this\n"),
+        (UserError("an id: \x1b[31m"), 2, "error: an id: \\x1b[31m\n"),
         (Stopped("go on with --resume"), 143, "stopped: go on with --resume\n"),
         (KeyboardInterrupt(), 130, "stopped by the keyboard\n"),
     ],

@@ -23,7 +23,8 @@ from dualgnn_dist.base import kernels
 from dualgnn_dist.base.kernels import digest, kernel_sources, remove_older
 
 PACKAGE = Path(dualgnn_dist.__file__).parent
-NEEDED = ("__init__.py", *(f"base/{name}.py" for name in ("__init__", "errors", "files", "screen", "kernels")))
+STORAGE = (f"storage/{name}" for name in ("__init__", "files", "names", "removal"))
+NEEDED = ("__init__.py", *(f"base/{name}.py" for name in ("__init__", "errors", "screen", "kernels", *STORAGE)))
 
 FACTOR = """
 from dualgnn_dist.base.kernels import kernel
@@ -281,6 +282,7 @@ def test_only_older_kernels_are_removed_and_the_newest_stay(tmp_path: Path) -> N
     names = [f"{age:016x}" for age in range(12)]
     for age, name in enumerate(names):
         (tmp_path / name / "module").mkdir(parents=True)
+        (tmp_path / name / "module" / "module.kernel-12.py311.nbi").write_text("kept code")
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     (tmp_path / "target").mkdir()
     for name in ("notes", "0" * 15, "A" * 16):
@@ -291,6 +293,12 @@ def test_only_older_kernels_are_removed_and_the_newest_stay(tmp_path: Path) -> N
     remove_older(tmp_path / names[11])  # the oldest, but the one in use
     assert {path.name for path in tmp_path.iterdir()} == {*names[:8], names[11], *others}
     remove_older(tmp_path / "missing" / names[0])
+    mine = tmp_path / ("f" * 16) / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work")
+    os.utime(mine.parent, (1, 1))
+    remove_older(tmp_path / names[11])
+    assert mine.exists()
 
 
 def test_a_kernel_that_compiles_others_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:

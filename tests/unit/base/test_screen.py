@@ -6,9 +6,21 @@ import io
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dualgnn_dist.base import screen
-from dualgnn_dist.base.screen import CountProgress, StepProgress, duration, nothing, say, say_aside, visible
+from dualgnn_dist.base.screen import (
+    CountProgress,
+    StepProgress,
+    TextTable,
+    console,
+    duration,
+    nothing,
+    say,
+    say_aside,
+    visible,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +89,47 @@ def test_a_line_aside_goes_to_standard_error_if_there_is_one(
     say_aside("two")
 
 
+def test_lines_hold_nothing_that_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[31mb\nc")
+    say_aside("a\rb")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("a\\x1b[31mb\nc\n", "a\\rb\n")
+
+
+@pytest.mark.parametrize("text", ["[/red]", "[bold]x", ":smile:", "a\x1b[2Jb", "\u202eevil", "\x07", "\\[x]"])
+def test_a_table_shows_what_it_is_given_as_text(text: str) -> None:
+    output = io.StringIO()
+    screen = console(output)
+    screen.print(text)
+    TextTable((text, "value"), {text: [(text, text)]}).show(screen)
+    shown = output.getvalue()
+    assert shown.count(visible(text)) == 5
+    assert not {letter for letter in shown if not letter.isprintable()} - {"\n"}
+
+
+def test_a_cell_is_no_markup_of_a_markdown_table() -> None:
+    text = TextTable(("name",), {"title": [("<img src=x>",), ("a|b\\|c",), ("a\nb\x1b",)]}).markdown()
+    assert text.splitlines()[4:] == ["| &lt;img src=x> |", "| a\\|b\\\\\\|c |", "| a b\\\\x1b |"]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("a\x1b[31mb", "a\\x1b[31mb"), ("a\rb", "a\\rb"), ("über\ttab", "über\ttab"), ("\u202eabc", "\\u202eabc")],
+    [
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\rb\x00", "a\\rb\\x00"),
+        ("über\ttab\n", "über\ttab\n"),
+        ("\u202eabc", "\\u202eabc"),
+        ("\udc80", "\\udc80"),
+        ("日本", "日本"),
+    ],
 )
-def test_what_steers_a_terminal_is_written_out(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
     assert visible(text) == shown
-    say(text)
-    say_aside(text)
-    captured = capsys.readouterr()
-    assert captured.out == captured.err == shown + "\n"
+
+
+@given(st.text())
+def test_what_is_shown_can_be_printed_and_encoded(text: str) -> None:
+    shown = visible(text)
+    assert all(letter.isprintable() or letter in "\n\t" for letter in shown)
+    shown.encode()
+    assert visible(shown) == shown and (shown == text or not text.isprintable())

@@ -7,6 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import optuna
 from ray.train.torch import TorchTrainer
 from ray.tune.search.optuna import OptunaSearch
 
@@ -25,7 +26,7 @@ def test_ray_calls_the_handler_that_is_overridden() -> None:
 
 
 def test_a_search_keeps_optunas_trials_by_the_name_that_is_read() -> None:
-    search = study._Search({}, metric="value", mode="max")
+    search = study.Search(optuna.create_study(), {}, None, lambda: False)
     assert isinstance(search, OptunaSearch) and search._ot_trials == {}
 
 

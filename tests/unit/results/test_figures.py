@@ -106,3 +106,9 @@ def test_a_table_in_markdown() -> None:
         "**recall@20**\n\n| model | mean |\n|---|---:|\n| a\\|b | .1 |\n| c | .2 |\n\n"
         "**ndcg@20**\n\n| model | mean |\n|---|---:|\n| d | .3 |\n"
     )
+
+
+def test_a_name_with_a_dollar_or_a_control_character_is_drawn_as_text(tmp_path: Path) -> None:
+    plain = draw_comparison(tmp_path / "plain.png")
+    odd = draw_comparison(tmp_path / "odd.png", label="$\\frac{$ \x1b[2J")
+    assert odd.shape == plain.shape

@@ -44,11 +44,12 @@ def make_config(store: Store, at: Path, output: str, **train: Any) -> RunConfig:
     return load(at / "config.yaml")
 
 
-def begin(config: RunConfig) -> None:
+def begin(config: RunConfig) -> Run:
     """What `train` does before it starts workers."""
     run = Run(config.run)
     run.check(config.to_yaml(), resume=False)
     run.begin(config.to_yaml(), resume=False)
+    return run
 
 
 def on_nodes(world: World, config: RunConfig, caches: list[str], epochs: int, new: bool) -> torch.Tensor:
@@ -114,9 +115,21 @@ def test_a_run_is_begun_once_and_resumed_only_if_it_is_there(run: RunConfig, tmp
     assert Run(run.run).is_started() and not Run(other).is_started()
     with pytest.raises(UserError, match=r"no run to resume at file:.*bucket/other; leave out --resume"):
         Run(other).check(run.to_yaml(), resume=True)
-    Run(run.run).withdraw()
+    Run(run.run).withdraw()  # it was there before
+    assert Run(run.run).is_started()
+    shutil.rmtree(tmp_path / "bucket/run")
+    (run.run.folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match=r"holds what is not the run's: thesis.txt; move it elsewhere"):
+        Run(run.run).check(run.to_yaml(), resume=False)
+    (run.run.folder / "thesis.txt").unlink()
+    begun = begin(run)
+    assert run.run.folder.exists()
+    begun.withdraw()
+    assert not run.run.folder.exists() and not begun.is_started()  # the copy of a run that is no more
+    (run.run.folder / "checkpoints/epoch-00001").mkdir(parents=True)
+    (run.run.folder / "checkpoints/epoch-00001/dense.pt").write_text("of another run of this name")
     Run(run.run).check(run.to_yaml(), resume=False)
-    assert not run.run.folder.exists()  # the copy of a run that is no more
+    assert not run.run.folder.exists()
 
 
 def test_a_local_run_is_its_folder(run: RunConfig, tmp_path: Path) -> None:
@@ -127,7 +140,9 @@ def test_a_local_run_is_its_folder(run: RunConfig, tmp_path: Path) -> None:
     local.fetch_results()
     local.withdraw()
     assert local.name_for_people == str(tmp_path / "local/run")
-    assert not (tmp_path / "local").exists() and fetch(str(tmp_path / "x")) == tmp_path / "x"
+    assert not (tmp_path / "local").exists() and fetch(f"{tmp_path}/x/..") == tmp_path
+    with pytest.raises(UserError, match=r"x is not the folder of a run: there is no such folder"):
+        fetch(str(tmp_path / "x"))
     with pytest.raises(UserError, match=r"local/run has no complete checkpoint"):
         local.best()
 

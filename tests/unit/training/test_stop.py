@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,7 +144,7 @@ def test_a_run_of_long_steps_is_stopped_after_the_first_one(tmp_path: Path, monk
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_asks_and_the_exit_code_names_it(
-    number: signal.Signals, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals, code: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(number)
 
@@ -149,15 +152,93 @@ def test_a_signal_asks_and_the_exit_code_names_it(
         with on_signals(tmp_path):
             assert not stop.is_asked(tmp_path)
             os.kill(os.getpid(), number)
-            assert stop.is_asked(tmp_path)
-            assert signal.getsignal(number) is before, "a second signal must end the process as it did before"
+            wait_until(lambda: stop.is_asked(tmp_path))
             raise Stopped("checkpoint c; go on with --resume")
 
     with pytest.raises(SystemExit) as ended:
         run_program(program)
     assert ended.value.code == code
-    assert capsys.readouterr().err.endswith("stopped: checkpoint c; go on with --resume\n")
+    assert capfd.readouterr().err == (
+        "asked to stop: a checkpoint after this step; ask again to end at once, without one\n"
+        "stopped: checkpoint c; go on with --resume\n"
+    )
     assert signal.getsignal(number) is before and not (tmp_path / STOP).exists()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def test_where_no_worker_is_at_work_the_first_signal_ends(tmp_path: Path) -> None:
+    with pytest.raises(Stopped, match="no worker was at work") as stopped:
+        with on_signals(tmp_path, has_begun=lambda: False):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+    assert stopped.value.exit_code == 143
+
+
+DEAF = """
+import subprocess, sys, time
+from pathlib import Path
+from numba import njit
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.training.stop import on_signals
+
+@njit(nogil=True)
+def endless(x):
+    while x > 0:
+        x += 1 if x < 1000 else -1
+    return x
+
+def program():
+    child = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"])
+    endless.compile("int64(int64)")
+    {signals}
+        print(child.pid, flush=True)
+        endless(1)
+
+run_program(program)
+"""
+
+
+@pytest.mark.parametrize("signals", ["with on_signals(Path(sys.argv[1])):", "if True:"])
+def test_a_second_signal_ends_a_process_that_hears_nothing_and_its_stopped_child(signals: str, tmp_path: Path) -> None:
+    """The main thread is in a kernel that never ends, so no handler of Python's can run."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", DEAF.replace("{signals}", signals), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None and program.stderr is not None
+    child = int(program.stdout.readline())
+    program.send_signal(signal.SIGINT)
+    if "on_signals" in signals:
+        assert program.stderr.readline().startswith("asked to stop")
+        wait_until(lambda: stop.is_asked(tmp_path))
+    else:
+        time.sleep(0.2)
+    assert program.poll() is None
+    program.send_signal(signal.SIGINT)
+    assert program.wait(5) == 130
+    assert program.stderr.read() == "ended at once, without a checkpoint\n"
+    wait_until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_a_run_that_does_not_answer_is_said_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stop, "SECONDS_TO_ANSWER", 0.1)
+    with on_signals(tmp_path, where=lambda: "training, epoch 3, step 17"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.4)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[1] == (
+        "not stopped after 0.1 s: no step has ended since (training, epoch 3, step 17); ask again to end at once"
+    )
 
 
 def test_a_request_that_was_left_behind_is_none(tmp_path: Path) -> None:

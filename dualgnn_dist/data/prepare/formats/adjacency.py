@@ -9,17 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from dualgnn_dist.data.prepare.formats.readers.row_ids import NO_TIMES, RowIds
+from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, RawData
-from dualgnn_dist.data.prepare.reading import (
-    at_lines,
-    batches,
-    existing,
-    npy_modality,
-    required_folder,
-    row_numbers,
-    scan_lines,
-)
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData
+from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, required_folder
 
 BLOCK_LINES = 1 << 16
 
@@ -43,23 +39,28 @@ def read_adjacency(input: str | None, modalities: Mapping[str, str], options: Ad
     """See the module. Raises UserError for missing files and for words that are no whole numbers."""
     folder = required_folder(input, "adjacency")
     files = {name: existing(folder / file) for name, file in vars(options).items() if file is not None}
-    features = {name: npy_modality(folder / file) for name, file in modalities.items()}
+    arrays = {name: npy_array(folder / file) for name, file in modalities.items()}
+    features = {name: array_modality(folder / modalities[name], array) for name, array in arrays.items()}
+    users, items = RowIds.within(files.values()), RowIds.within(files.values(), map(len, arrays.values()))
 
     def blocks() -> Iterator[pl.DataFrame]:
         for name, path in files.items():
-            for pairs in _pairs(path):
+            for pairs in _pairs(path, users, items):
                 yield pairs.with_columns(split=pl.lit(SPLIT_CODES[name], dtype=pl.Int8))
 
     sources = (*files.values(), *(folder / file for file in modalities.values()))
-    return RawData(blocks, features, sources, ids_are_rows=True)
+    return RawData(blocks, features, sources, ids_are_rows=True, no_times=NO_TIMES.format("adjacency"))
 
 
-def _pairs(path: Path) -> Iterator[pl.DataFrame]:
-    words = scan_lines(path).select("number", pl.col("line").str.extract_all(r"\S+").alias("words"))
-    pairs = words.filter(pl.col("words").list.len() > 1).select(
-        "number", user=pl.col("words").list.first(), item=pl.col("words").list.slice(1)
-    )
-    for block in batches(pairs, path, BLOCK_LINES):
-        block = block.with_columns(row_numbers(block["user"], "user", at_lines(path, block["number"]))).explode("item")
-        items = row_numbers(block["item"], "item", at_lines(path, block["number"]))
-        yield pl.DataFrame({"user": block["user"], "item": items})
+def _pairs(path: Path, users: RowIds, items: RowIds) -> Iterator[pl.DataFrame]:
+    for block, place in TextTable(path, separator="", names=("line",)).blocks({"line": "line"}, BLOCK_LINES):
+        words = block["line"].str.extract_all(r"\S+")
+        user = users.read(words.list.first(), "user", place)
+        pairs = pl.DataFrame({"row": np.arange(len(words)), "user": user, "item": words.list.slice(1)})
+        pairs = pairs.filter(pl.col("item").list.len() > 0).explode("item")
+        rows = pairs["row"]
+        yield pl.DataFrame({"user": pairs["user"], "item": items.read(pairs["item"], "item", _of_pairs(place, rows))})
+
+
+def _of_pairs(place: Place, rows: pl.Series) -> Place:
+    return lambda pair: place(rows[pair])

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.formats.readers.row_ids import NO_TIMES, RowIds
 from dualgnn_dist.data.prepare.formats.readers.tensor import matrix_modality, num_rows, read_matrix
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData
@@ -117,7 +118,15 @@ def read_dualgnn(input: str | None, modalities: Mapping[str, str], options: Dual
     raw_modalities = {
         name: matrix_modality(features[name], matrix, sizes.num_items) for name, matrix in matrices.items()
     }
-    return RawData(blocks, raw_modalities, (*sources, *features.values()), True, sizes.num_users, sizes.num_items)
+    return RawData(
+        blocks,
+        raw_modalities,
+        (*sources, *features.values()),
+        ids_are_rows=True,
+        num_users=sizes.num_users,
+        num_items=sizes.num_items,
+        no_times=NO_TIMES.format("dualgnn"),
+    )
 
 
 def _pairs(path: Path) -> _Pairs:
@@ -162,8 +171,9 @@ def _sizes(options: DualGNNOptions, parts: dict[str, _Pairs], feature_rows: dict
     if not limits:
         raise UserError(f"{parts['train'].path} and the files beside it have no interactions")
     lowest, highest = (int(bound) for bound in (min(low for low, _ in limits), max(high for _, high in limits)))
-    if highest >= MAX_ID:
-        raise UserError(f"item {highest} is not below {MAX_ID}; items are numbered after the users")
+    ids = RowIds.within((pairs.path for pairs in parts.values()), feature_rows.values())
+    if max(lowest, highest - lowest) >= ids.end and options.num_users is None:
+        raise UserError(f"{parts['train'].path} and the files beside it: {ids.words('item', highest)}")
     source = "that of prepare.options; items are numbered after the users"
     num_users = options.num_users
     if num_users is None:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.formats.readers.row_ids import NO_TIMES, RowIds
+from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, RawData
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, Place, RawData
 from dualgnn_dist.data.prepare.reading import (
-    batches,
-    columns_of,
+    array_modality,
     existing,
-    npy_modality,
-    numbered,
+    npy_array,
+    refuse_first,
     require_columns,
     required_folder,
     row_numbers,
@@ -45,20 +46,28 @@ def read_mmrec(input: str | None, modalities: Mapping[str, str], options: MMRecO
     """See the module. Raises UserError for missing files, missing columns, and ids or labels that are none."""
     folder = required_folder(input, "mmrec")
     path = existing(folder / options.interactions) if options.interactions else _only_inter(folder)
-    features = {name: npy_modality(folder / file) for name, file in modalities.items()}
+    arrays = {name: npy_array(folder / file) for name, file in modalities.items()}
+    features = {name: array_modality(folder / modalities[name], array) for name, array in arrays.items()}
     names = {"user": options.user_column, "item": options.item_column, "split": options.label_column}
-    frame = pl.scan_csv(path, separator="\t", infer_schema=False)
-    require_columns(path, columns_of(frame, path).names(), names.values())
+    table = TextTable(path, "\t")
+    require_columns(path, table.columns, names.values())
+    users, items = RowIds.within([path]), RowIds.within([path], map(len, arrays.values()))
 
     def blocks() -> Iterator[pl.DataFrame]:
-        line = 2  # the header is line 1
-        for block in batches(frame.select(**names), path, BLOCK_ROWS):
-            place = numbered(path, "line", line)
-            yield pl.DataFrame({name: row_numbers(block[name], column, place) for name, column in names.items()})
-            line += len(block)
+        for block, place in table.blocks(names, BLOCK_ROWS):
+            labels = _labels(block["split"], names["split"], place)
+            user = users.read(block["user"], names["user"], place)
+            yield pl.DataFrame({"user": user, "item": items.read(block["item"], names["item"], place), "split": labels})
 
     sources = (path, *(folder / file for file in modalities.values()))
-    return RawData(blocks, features, sources, ids_are_rows=True)
+    return RawData(blocks, features, sources, ids_are_rows=True, no_times=NO_TIMES.format("mmrec"))
+
+
+def _labels(column: pl.Series, name: str, place: Place) -> pl.Series:
+    labels = row_numbers(column, name, place)
+    wrong = labels >= len(SPLIT_CODES)
+    refuse_first(wrong, place, lambda row: f"{name} {labels[row]} is no split label; labels are {SPLIT_CODES}")
+    return labels
 
 
 def _only_inter(folder: Path) -> Path:

@@ -6,15 +6,16 @@ what they say of items without a rating is skipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError, nearest
-from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, FeatureFiles, Ids, checked
-from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, RawData
-from dualgnn_dist.data.prepare.reading import at_lines, batches, existing, refuse_first, scan_lines
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, read_columns
+from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
+from dualgnn_dist.data.prepare.formats.readers.text import TextTable
+from dualgnn_dist.data.prepare.raw_data import RawData
+from dualgnn_dist.data.prepare.reading import existing
 
 FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
 SEPARATORS = {Path(name).suffix: separator for name, separator in FILES.items()}
@@ -58,11 +59,7 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
         may_name_others=True,
     )
 
-    def blocks() -> Iterator[pl.DataFrame]:
-        for block, numbers in _ratings(path, separator):
-            yield checked(block, columns, at_lines(path, numbers))
-
-    return RawData(blocks, features.read(), (path, *features.sources))
+    return RawData(read_columns(_ratings(path, separator), columns), features.read(), (path, *features.sources))
 
 
 def _only_file(folder: Path) -> Path:
@@ -76,27 +73,11 @@ def _only_file(folder: Path) -> Path:
     return files[0]
 
 
-def _ratings(path: Path, separator: str) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """The texts of every line, and its number."""
-    line = pl.col("line")
-    texts = line.str.split_exact(separator, len(COLUMNS) - 1).struct.rename_fields(list(COLUMNS)).struct.unnest()
-    length = line.str.count_matches(separator, literal=True) + 1
-    lines = scan_lines(path).filter(line.is_not_null()).select("number", texts, length=length)
-    has_header = path.suffix == ".csv"
-    for block in batches(lines, path, BLOCK_ROWS):
-        place, lengths = at_lines(path, block["number"]), block["length"]
-        _refuse_lengths(lengths, separator, place)
-        if has_header:
-            header, expected = block.select(*COLUMNS).row(0), tuple(COLUMNS.values())
-            if header != expected:
-                raise UserError(f"{place(0)}: the header must be {','.join(expected)}, not {','.join(header)}")
-            has_header, block = False, block[1:]
-        yield block.select(*COLUMNS), block["number"]
-
-
-def _refuse_lengths(lengths: pl.Series, separator: str, place: Callable[[int], str]) -> None:
-    refuse_first(
-        lengths != len(COLUMNS),
-        place,
-        lambda row: f"there are {lengths[row]} values with {separator!r} between them, not {len(COLUMNS)}",
-    )
+def _ratings(path: Path, separator: str) -> TextTable:
+    names = tuple(COLUMNS.values())
+    if path.suffix != ".csv":
+        return TextTable(path, separator, names=names)
+    table = TextTable(path, separator)
+    if table.columns != names:
+        raise UserError(f"{path}, line 1: the header must be {','.join(names)}, not {','.join(table.columns)}")
+    return table

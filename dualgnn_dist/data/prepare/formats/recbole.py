@@ -7,32 +7,21 @@ among the words of the column. Empty is missing, and items without an interactio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, read_columns
-from dualgnn_dist.data.prepare.formats.readers.lists import ListColumn
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
+from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, ListColumn
+from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
-from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, RawData, RawModality
-from dualgnn_dist.data.prepare.reading import (
-    at_lines,
-    collect,
-    columns_of,
-    existing,
-    refuse_first,
-    require_columns,
-    required_folder,
-    scan_lines,
-)
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData, RawModality
+from dualgnn_dist.data.prepare.reading import existing, refuse_first, require_columns, required_folder
 
 TYPES = ("float_seq", "float", "token_seq", "token")
-FIRST_LINE = 2  # the header is line 1
-Place = Callable[[int], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +53,45 @@ class RecBoleOptions:
             raise ValueError("rating_column and min_rating go together: set both or neither")
 
 
+@dataclass(frozen=True)
+class AtomicFile:
+    """An atomic file in columns, which go by their names without types."""
+
+    path: Path
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Column -> its type. Raises UserError where there is no header, or two columns of a name."""
+        header = self._table.columns
+        types = {name: kind for name, _, kind in (column.partition(":") for column in header)}
+        if len(types) < len(header):
+            raise UserError(f"{self.path}, line 1: a column's name occurs twice")
+        return types
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.types)
+
+    def blocks(self, names: Mapping[str, str], num_rows: int) -> Iterator[tuple[pl.DataFrame, Place]]:
+        """As of `TextTable`."""
+        in_file = dict(zip(self.types, self._table.columns, strict=True))
+        return self._table.blocks({name: in_file[column] for name, column in names.items()}, num_rows)
+
+    @cached_property
+    def _table(self) -> TextTable:
+        return TextTable(self.path, "\t")
+
+
 def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecBoleOptions) -> RawData:
     """See the module. `modalities` is name -> column. Raises UserError for missing files, columns and wrong values."""
     folder = required_folder(input, "recbole")
     dataset = options.dataset or _only_dataset(folder, options.parts or tuple(SPLIT_CODES))
     stems = [dataset] if options.parts is None else [f"{dataset}.{part}" for part in options.parts]
     paths = [existing(folder / f"{stem}.inter") for stem in stems]
-    frames = [_scan(path)[0] for path in paths]
+    files = [AtomicFile(path) for path in paths]
     timestamp = options.timestamp_column
-    if timestamp is None and "timestamp" in columns_of(frames[0], paths[0]):
+    if timestamp is None and "timestamp" in files[0].columns:
         timestamp = "timestamp"
     columns = ColumnNames(
         user=options.user_column,
@@ -82,9 +101,7 @@ def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecB
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    readers = [
-        read_columns(frame, path, columns, "line", FIRST_LINE) for frame, path in zip(frames, paths, strict=True)
-    ]
+    readers = [read_columns(file, columns) for file in files]
 
     def blocks() -> Iterator[pl.DataFrame]:
         for code, reader in enumerate(readers):
@@ -92,10 +109,10 @@ def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecB
             yield from (block.with_columns(**split) for block in reader())
 
     if not modalities:
-        return RawData(blocks, {}, tuple(paths))
-    path = existing(folder / f"{dataset}.item")
-    features = {name: _modality(path, column, options) for name, column in modalities.items()}
-    return RawData(blocks, features, (*paths, path))
+        return RawData(blocks, {}, tuple(paths), no_times=no_times(files[0], columns))
+    items = AtomicFile(existing(folder / f"{dataset}.item"))
+    features = {name: _modality(items, column, options) for name, column in modalities.items()}
+    return RawData(blocks, features, (*paths, items.path), no_times=no_times(files[0], columns))
 
 
 def _only_dataset(folder: Path, parts: tuple[str, ...]) -> str:
@@ -110,53 +127,33 @@ def _only_dataset(folder: Path, parts: tuple[str, ...]) -> str:
     return datasets.pop()
 
 
-def _scan(path: Path) -> tuple[pl.LazyFrame, dict[str, str]]:
-    """The file with its columns' bare names, all texts, and name -> type."""
-    frame = pl.scan_csv(path, separator="\t", infer_schema=False, quote_char=None)
-    header = columns_of(frame, path).names()
-    types = {name: kind for name, _, kind in (column.partition(":") for column in header)}
-    if len(types) < len(header):
-        raise UserError(f"{path}, line 1: a column's name occurs twice")
-    _refuse_ragged(path, len(header))
-    return frame.rename(dict(zip(header, types, strict=True))), types
-
-
-def _refuse_ragged(path: Path, width: int) -> None:
-    # A tab within a value moves those after it: reading chosen columns alone would not notice.
-    lines = scan_lines(path).with_columns(values=pl.col("line").str.count_matches("\t", literal=True) + 1)
-    ragged = collect(lines.filter(pl.col("values") != width).head(1), path)
-    refuse_first(
-        np.ones(len(ragged), dtype=bool),
-        at_lines(path, ragged["number"]),
-        lambda row: f"there are {ragged['values'][row]} values with tabs between them, but {width} columns",
-    )
-
-
-def _modality(path: Path, column: str, options: RecBoleOptions) -> RawModality:
-    frame, types = _scan(path)
-    require_columns(path, types, [options.item_column, column])
-    kind = types[column]
+def _modality(file: AtomicFile, column: str, options: RecBoleOptions) -> RawModality:
+    require_columns(file.path, file.columns, [options.item_column, column])
+    kind = file.types[column]
     if kind not in TYPES:
         raise UserError(
-            f"{path}, line 1: the column {column!r} has the type {kind!r}; write {column}:TYPE, with a TYPE of "
+            f"{file.path}, line 1: the column {column!r} has the type {kind!r}; write {column}:TYPE, with a TYPE of "
             f"{', '.join(TYPES)}"
         )
-    text = pl.col(column)
-    words = text.str.extract_all("[^ ]+") if kind.endswith("_seq") else pl.concat_list(text)
-    words = pl.when(text.is_not_null() & (words.list.len() > 0)).then(words)
+
+    def rows(num_rows: int) -> Iterator[tuple[pl.DataFrame, Place]]:
+        for block, place in file.blocks({"items": options.item_column, "text": column}, num_rows):
+            words = text.str.extract_all("[^ ]+") if kind.endswith("_seq") else pl.concat_list(text)
+            yield block.select("items", lists=pl.when(text.is_not_null() & (words.list.len() > 0)).then(words)), place
+
+    text = pl.col("text")
     list_column = ListColumn(
-        frame=frame.select(items=options.item_column, lists=words),
-        path=path,
+        rows=rows,
+        path=file.path,
         column=column,
         ids=lambda items, place: Ids(options.id_type).read(items, options.item_column, place),
         unit="line",
-        first=FIRST_LINE,
         may_name_others=True,
     )
     if kind.startswith("float"):
         return list_column.dense(lambda lists, place: _numbers(lists, column, place))
-    distinct = collect(list_column.frame.select(pl.col("lists").explode()).drop_nulls().unique(), path)["lists"]
-    vocabulary = IdTable(distinct.sort())
+    words = [block["lists"].explode().drop_nulls().unique() for block, _ in rows(BLOCK_ITEMS)]
+    vocabulary = IdTable(pl.concat([pl.Series(dtype=pl.String), *words]).unique().sort())
     return list_column.tokens(lambda flat, place: pl.Series(vocabulary.rows(flat), dtype=pl.Int64))
 
 

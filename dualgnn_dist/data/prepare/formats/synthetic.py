@@ -130,7 +130,14 @@ def read_synthetic(input: str | None, modalities: Mapping[str, str], options: Sy
         if options.textual_dimension
         else _tokens(options, truth, 2),
     }
-    return RawData(blocks, features, ids_are_rows=True, num_users=options.num_users, num_items=options.num_items)
+    return RawData(
+        blocks,
+        features,
+        ids_are_rows=True,
+        num_users=options.num_users,
+        num_items=options.num_items,
+        no_times="what the format 'synthetic' makes has no times",
+    )
 
 
 def _ground_truth(options: SyntheticOptions) -> GroundTruth:

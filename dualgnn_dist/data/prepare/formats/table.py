@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, FeatureFiles, Ids, IdType, read_columns
-from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, Rows, no_times, read_columns
+from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
+from dualgnn_dist.data.prepare.formats.readers.parquet import ParquetTable
+from dualgnn_dist.data.prepare.formats.readers.text import Quotes, TextTable
 from dualgnn_dist.data.prepare.raw_data import RawData
 from dualgnn_dist.data.prepare.reading import existing
 
@@ -33,6 +35,8 @@ class TableOptions:
         split_column: holds train, valid, test or 0, 1, 2; null: there is none.
         min_rating: interactions rated lower are left out; needs `rating_column`.
         separator: of a text file; null goes by its ending.
+        quotes: of a text file, whether a value between quotation marks may hold separators: `one_line`; and line
+            breaks: `many_lines`; or `none`: quotation marks are text.
         feature_item_column: the item id column of Parquet modalities; null: as `item_column`.
         item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
     """
@@ -45,14 +49,17 @@ class TableOptions:
     split_column: str | None = None
     id_type: IdType = "integer"
     separator: str | None = None
+    quotes: Quotes = "one_line"
     feature_item_column: str | None = None
     item_id_files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.rating_column is None) != (self.min_rating is None):
             raise ValueError("rating_column and min_rating go together: set both or neither")
-        if self.separator is not None and len(self.separator) != 1:
-            raise ValueError(f"separator={self.separator!r} must be one character")
+        if self.separator is not None and (len(self.separator) != 1 or len(self.separator.encode()) > 2):
+            raise ValueError(f"separator={self.separator!r} must be one character, of at most two bytes")
+        if self.separator is not None and self.separator in '"\r\n\0':
+            raise ValueError(f"separator={self.separator!r} must not be a quotation mark, a line break or NUL")
 
 
 def read_table(input: str | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
@@ -69,8 +76,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    frame, first_row = _scan(path, options.separator)
-    blocks = read_columns(frame, path, columns, "row" if path.suffix == ".parquet" else "line", first_row)
+    rows = _rows(path, options)
     features = FeatureFiles(
         folder=path.parent,
         files=modalities,
@@ -79,15 +85,15 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         ids=Ids(options.id_type),
         by_row=True,
     )
-    return RawData(blocks, features.read(), (path, *features.sources))
+    sources = (path, *features.sources)
+    return RawData(read_columns(rows, columns), features.read(), sources, no_times=no_times(rows, columns))
 
 
-def _scan(path: Path, separator: str | None) -> tuple[pl.LazyFrame, int]:
-    """The file as a frame, and the number of its first row in messages."""
+def _rows(path: Path, options: TableOptions) -> Rows:
     if path.suffix == ".parquet":
-        return pl.scan_parquet(path), 0
-    separator = separator or SEPARATORS.get(path.suffix)
+        return ParquetTable(path)
+    separator = options.separator or SEPARATORS.get(path.suffix)
     if separator is None:
         endings = ", ".join([*SEPARATORS, ".parquet"])
         raise UserError(f"{path}: unknown ending, known are {endings}; or set prepare.options.separator")
-    return pl.scan_csv(path, separator=separator, infer_schema=False), 2  # the header is line 1
+    return TextTable(path, separator, options.quotes)

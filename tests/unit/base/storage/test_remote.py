@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.storage.remote import RemoteFolder, filesystem, in_parallel, is_url, join
@@ -62,9 +64,35 @@ def test_a_folder_is_written_listed_read_and_deleted(tmp_path: Path) -> None:
     assert remote.read_text("note") == "text"
     remote.delete("note")
     remote.delete("note")
-    remote.delete_below("a")
-    remote.delete_below("a")
-    assert remote.sizes() == {}
+    remote.write_text("a/mine", "text")
+    remote.delete_below("a", ["b.bin"])
+    assert remote.sizes() == {"a/mine": 4}
+    remote.delete_below("a", ["mine"])
+    remote.delete_below("a", [])
+    assert remote.sizes() == {} and not (tmp_path / "there/a").exists()
+
+
+@pytest.mark.parametrize("name", ["../victim", "a/../../victim", "a//b", "./a", "/etc/victim", "a\\b", "a\0b"])
+def test_a_name_in_a_listing_that_leads_out_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    remote = RemoteFolder.at((tmp_path / "bucket").as_uri())
+    remote.write_text("good", "text")
+    listing = [fs.FileInfo(f"{remote.path}/{found}", fs.FileType.File, size=1) for found in ("good", name)]
+
+    class Listed:
+        type_name = "s3"
+
+        def get_file_info(self, selector: object) -> list[fs.FileInfo]:
+            return listing
+
+    hostile = dataclasses.replace(remote, filesystem=Listed())
+    with pytest.raises(UserError, match=r"is no path inside the folder.*remove that file there"):
+        hostile.sizes()
+    with pytest.raises(UserError, match="is no path inside the folder"):
+        remote.download(name, tmp_path / "here")
+    with pytest.raises(UserError, match="is no path inside the folder"):
+        remote.delete(name)
 
 
 def test_a_file_on_a_disk_appears_whole(tmp_path: Path) -> None:

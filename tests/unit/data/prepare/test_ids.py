@@ -26,7 +26,7 @@ SCRATCH = Scratch(Path(tempfile.gettempdir()), block_rows=7)
 def test_ids_become_rows_in_ascending_order(named: list[str] | list[int]) -> None:
     blocks = [pl.DataFrame({"user": part, "item": part}) for part in (named, named[:1])]
     raw = RawData(lambda: blocks)
-    table, users, items = assign_rows(raw, SCRATCH)
+    table, users, items, _ = assign_rows(raw, SCRATCH)
     assert users.ids.to_list() == items.ids.to_list() == sorted(set(named))
     assert [users.ids[int(row)] for row in table.users] == [*named, named[0]]
     unknown = pl.Series(["c", "a"] if isinstance(named[0], str) else [8, 7])
@@ -35,13 +35,13 @@ def test_ids_become_rows_in_ascending_order(named: list[str] | list[int]) -> Non
 
 def test_rows_that_are_not_kept_name_their_ids_only() -> None:
     block = pl.DataFrame({"user": [1, 2], "item": [3, 4], "kept": [True, False]})
-    table, users, _ = assign_rows(RawData(lambda: [block]), SCRATCH)
+    table, users, _, _ = assign_rows(RawData(lambda: [block]), SCRATCH)
     assert pairs_of(table) == [(0, 0)] and users.ids.to_list() == [1, 2]
 
 
 def test_ids_that_are_rows_stay() -> None:
     raw = RawData(lambda: [pl.DataFrame({"user": [3, 0], "item": [1, 1]})], ids_are_rows=True, num_items=9)
-    table, users, items = assign_rows(raw, SCRATCH)
+    table, users, items, _ = assign_rows(raw, SCRATCH)
     assert pairs_of(table) == [(3, 1), (0, 1)] and (len(users), len(items)) == (4, 9)
     assert IdTable.range(3).rows(pl.Series([2, 3, -1])).tolist() == [2, -1, -1]
 

@@ -49,7 +49,7 @@ def test_no_room_for_scratch_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     scratch = Scratch(tmp_path, block_rows=3)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(
-        UserError, match=f"scratch files cannot be written in {tmp_path} .No space left on device.; make"
+        UserError, match=f"{tmp_path} cannot be written: its disk is full .0.0 MB are needed and .* are free.; make"
     ):
         scratch.empty(5, np.int8)
     with pytest.raises(UserError, match="scratch files cannot be written"):

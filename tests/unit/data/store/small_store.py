@@ -16,6 +16,7 @@ VECTORS = np.arange(14, dtype=np.float16).reshape(7, 2)
 PRESENT = np.array([True, True, False, True, True, True, False])
 TOKENS = [[4, 0], None, [], [1, 2, 3], [0], None, [4]]
 NEIGHBORS = [[1, 4], [], [0], [2, 3, 4], [1]]
+USERS_OF_ITEMS = [[2], [0, 4], [3], [3], [0, 3], [], []]
 USERS = np.array([0, 0, 1, 3, 3, 3, 4], dtype=np.int32)
 ITEMS = np.array([2, 5, 1, 0, 2, 6, 5], dtype=np.int32)
 TIMES = np.arange(7, dtype=np.int64) * 10**12
@@ -32,8 +33,8 @@ def write(path: Path, rows_per_shard: int = ROWS, overwrite: bool = False, times
         for split in ("train", "valid", "test"):
             columns = {"user": USERS, "item": ITEMS} | ({"timestamp": TIMES} if times else {})
             writer.append_rows(f"interactions/{split}", columns)
-        for name in ("user_item", "item_user"):
-            writer.append_rows(f"graph/{name}", {"neighbors": lists})
+        writer.append_rows("graph/user_item", {"neighbors": lists})
+        writer.append_rows("graph/item_user", {"neighbors": pa.array(USERS_OF_ITEMS, lists.type)})
         writer.append_rows("graph/user_cooccurrence", {"neighbors": lists, "counts": counts})
         writer.append_rows("features/visual", {"feature": dense})
         writer.append_rows("features/visual_2", {"feature": dense})

@@ -62,6 +62,12 @@ def test_a_hostile_name_stays_a_text(make_demo_run: Callable[..., Path]) -> None
     assert is_harmless(text) and "<script>alert" not in text and "&lt;script&gt;alert" in text
 
 
+def test_what_steers_a_terminal_or_turns_a_line_is_written_out(make_demo_run: Callable[..., Path]) -> None:
+    text = run_page(RunRecord.read(make_demo_run(versions={"a\x1b[2J\x00": "\u202egnp.exe"})))
+    assert "a\\x1b[2J\\x00" in text and "\\u202egnp.exe" in text
+    assert all(letter.isprintable() or letter in "\n\t" for letter in text)
+
+
 def test_damaged_vectors_cost_the_intervals_alone(make_demo_run: Callable[..., Path]) -> None:
     folder = make_demo_run()
     (folder / "representations" / "items.arrow").write_bytes(b"x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.training.load import load
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial, best_of
-from dualgnn_dist.training.sweep.space import Distribution, _text, identity, load_sweep, value_at
+from dualgnn_dist.training.sweep.load import load_sweep
+from dualgnn_dist.training.sweep.space import Distribution, identity, option_text, value_at
+from dualgnn_dist.training.sweep.study_url import without_password
 
 BASE: dict[str, Any] = {
     "data": {"store": "stores/none"},
@@ -99,6 +102,15 @@ def test_the_published_defaults_come_first_and_then_what_the_file_says(write: Wr
         ({"sweep": {"trials": 0}}, [], "at least 1"),
         ({}, ["sweep.grace_epochs=21"], "more than train.epochs=20"),
         ({}, ["sweep.stopper=ash"], "did you mean 'asha'"),
+        ({}, ["sweep.name=.."], "must be a plain folder name"),
+        ({}, ["sweep.name=-rf"], "must be a plain folder name"),
+        ({"search": {"model.fusion": {"choice": [datetime.date(2026, 1, 1)]}}}, [], "numbers, texts and lists"),
+        ({}, ["run.output=s3://bucket/runs"], "run.output='s3://bucket/runs' is a URL"),
+        ({}, ["run.output=file:///tmp/runs"], "is a URL"),
+        ({}, ["search.optimizer.learning_rat={uniform: [0, 1]}"], "did you mean 'learning_rate'"),
+        ({}, ["search.optimizer.beta1=0.9"], "search.optimizer.beta1 must be one distribution"),
+        ({}, ["search.optimizer.beta1={uniform: [0"], "cannot be read"),
+        ({}, [f"search.{key}=null" for key in BASE["search"]], "has no search section"),
     ],
 )
 def test_what_no_trial_could_run_is_refused(
@@ -109,6 +121,39 @@ def test_what_no_trial_could_run_is_refused(
     assert message in str(error.value)
 
 
+def test_an_override_searches_one_key_more_otherwise_or_not_at_all(write: Write) -> None:
+    overrides = ["search.optimizer.beta1={uniform: [0.5, 0.9]}", "search.model.num_layers={int: [2, 4]}"]
+    space = load_sweep(write(), [*overrides, "search.model.fusion=null"]).space
+    assert space["optimizer.beta1"] == Distribution("uniform", 0.5, 0.9)
+    assert space["model.num_layers"] == Distribution("int", 2, 4) and "model.fusion" not in space
+    assert list(load_sweep(write(search=None), overrides).space) == ["optimizer.beta1", "model.num_layers"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@host/db",
+        "postgresql+psycopg2://me:hunter2: a/b@host:5432/db",
+        "mysql://me@host/db?password=hunter2",
+        "mysql://me@host/db?ssl_key=hunter2",
+        "mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Dhunter2",
+    ],
+)
+def test_a_password_in_the_url_of_the_study_is_refused_and_not_repeated(write: Write, url: str) -> None:
+    for sections, overrides in (({"sweep": {"study": url}}, []), ({}, [f"sweep.study={url}"])):
+        with pytest.raises(UserError) as error:
+            load_sweep(write(**sections), overrides)
+        assert "hunter2" not in str(error.value)
+        assert "DUALGNN_STUDY_PASSWORD" in str(error.value) or "quotation marks" in str(error.value)
+
+
+def test_urls_without_a_password_are_taken_and_older_texts_lose_theirs(write: Write) -> None:
+    for url in ("postgresql://me@host:5432/db", "sqlite:////a:b/c@d.db", "sqlite:///x.db?timeout=9"):
+        assert load_sweep(write(sweep={"study": url})).config.study == url
+    older = "study: postgresql://me:hunter2@host/db\nname: a@b\n"
+    assert without_password(older) == "study: postgresql://me:***@host/db\nname: a@b\n"
+
+
 values = st.one_of(
     st.booleans(), st.integers(-99, 99), st.text("ab1[]: ,-'", max_size=6), st.lists(st.integers(1, 9), max_size=3)
 )
@@ -117,8 +162,8 @@ values = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(value=values)
 def test_a_choice_reads_back_as_it_was_written(value: Any) -> None:
-    assert yaml.safe_load(_text(value)) == value
-    assert Distribution("choice", options=(_text(value),)).holds(value)
+    assert yaml.safe_load(option_text(value)) == value
+    assert Distribution("choice", options=(option_text(value),)).holds(value)
 
 
 def test_values_are_found_by_their_dotted_keys(write: Write) -> None:

@@ -11,12 +11,11 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
-from dualgnn_dist.data.prepare.reading import batches, collect, numbered, refuse_first, row_numbers
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawModality, TokenLists
+from dualgnn_dist.data.prepare.reading import numbered, refuse_first, row_numbers
 
 BLOCK_ITEMS = 1 << 15
 MAX_TOKENS = 1 << 31
-Place = Callable[[int], str]
 Convert = Callable[["pl.Series", Place], "pl.Series"]
 
 
@@ -25,19 +24,19 @@ class ListColumn:
     """A column of lists and the items that they belong to.
 
     Args:
-        frame: the columns `items` and `lists`.
+        rows: blocks of at most so many rows with the columns `items` and `lists`, and their places in words; read anew
+            with every call.
         path, column: the file, and the column's name there, for messages.
         ids: checks and converts the items of a block.
-        unit, first: what a row is called in messages, and the number of the first.
+        unit: what a row is called in messages.
         may_name_others: as of `RawModality`.
     """
 
-    frame: pl.LazyFrame
+    rows: Callable[[int], Iterator[tuple[pl.DataFrame, Place]]]
     path: Path
     column: str
     ids: Convert
     unit: str = "row"
-    first: int = 0
     may_name_others: bool = False
 
     def dense(self, numbers: Convert = lambda lists, place: lists) -> RawModality:
@@ -46,10 +45,9 @@ class ListColumn:
         Raises:
             UserError: there is no vector.
         """
-        head = collect(self.frame.filter(pl.col("lists").list.len() > 0).head(1), self.path)
-        if not len(head):
+        dimension = next((lengths[0] for lengths in self._lengths() if len(lengths)), 0)
+        if not dimension:
             raise UserError(f"{self.path}: the column {self.column!r} has no vector")
-        dimension = len(head["lists"][0])
         return self._modality(
             "dense", dimension, "float32", lambda lists, place: _vectors(numbers(lists, place), dimension, place)
         )
@@ -57,6 +55,11 @@ class ListColumn:
     def tokens(self, words: Convert = lambda flat, place: row_numbers(flat, "token", place)) -> RawModality:
         """Token lists; `words` makes word ids of the words of a block's lists, one list after the other."""
         return self._modality("tokens", 0, "int32", lambda lists, place: _tokens(lists, words, place))
+
+    def _lengths(self) -> Iterator[pl.Series]:
+        for block, _ in self.rows(BLOCK_ITEMS):
+            lengths = block["lists"].list.len().drop_nulls()
+            yield lengths.filter(lengths > 0)
 
     def _modality(
         self,
@@ -67,13 +70,12 @@ class ListColumn:
     ) -> RawModality:
         def blocks() -> Iterator[FeatureBlock]:
             row = 0
-            for block in batches(self.frame, self.path, BLOCK_ITEMS):
-                place = numbered(self.path, self.unit, self.first + row)
+            for block, place in self.rows(BLOCK_ITEMS):
                 items, lists = self.ids(block["items"], place), block["lists"]
-                yield FeatureBlock(row, items, values(lists, place), lists.is_not_null().to_numpy())
+                yield FeatureBlock(row, items, values(lists, place), lists.is_not_null().to_numpy(), place)
                 row += len(block)
 
-        place = numbered(self.path, self.unit, self.first)
+        place = numbered(self.path, self.unit)
         return RawModality(kind, dimension, dtype, place, blocks, may_name_others=self.may_name_others)
 
 

@@ -1,14 +1,46 @@
-"""A modality in a Parquet file: an item id column and a column of vectors or of token lists."""
+"""A Parquet file in columns; a modality in one: an item id column and a column of vectors or of token lists."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.lists import Convert, ListColumn
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import RawModality
-from dualgnn_dist.data.prepare.reading import columns_of, require_columns
+from dualgnn_dist.data.prepare.raw_data import Place, RawModality
+from dualgnn_dist.data.prepare.reading import batches, columns_of, existing, numbered, require_columns
+
+
+@dataclass(frozen=True)
+class ParquetTable:
+    """The rows of a Parquet file; every call of `blocks` reads them anew."""
+
+    path: Path
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """The columns and their types. Raises UserError where the file cannot be read."""
+        return columns_of(self.frame, self.path)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.schema.names())
+
+    @property
+    def frame(self) -> pl.LazyFrame:
+        """All of it, unread."""
+        return pl.scan_parquet(existing(self.path), glob=False)
+
+    def blocks(self, names: Mapping[str, str], num_rows: int) -> Iterator[tuple[pl.DataFrame, Place]]:
+        """As of `TextTable`, but every column has its own type, and rows count from 0."""
+        row = 0
+        for block in batches(self.frame.select(**names), self.path, num_rows):
+            yield block, numbered(self.path, "row", row)
+            row += len(block)
 
 
 def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others: bool = False) -> RawModality:
@@ -21,8 +53,8 @@ def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others
     Raises:
         UserError: a missing column, or one of another type.
     """
-    frame = pl.scan_parquet(path)
-    schema = columns_of(frame, path)
+    table = ParquetTable(path)
+    schema = table.schema
     require_columns(path, schema.names(), [item_column])
     others = [name for name in schema.names() if name != item_column]
     if len(others) != 1:
@@ -31,6 +63,18 @@ def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others
     inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else None
     if inner is None or not inner.is_numeric():
         raise UserError(f"{path}: the column {column!r} must hold lists of numbers, not {dtype}")
-    lists = frame.select(items=item_column, lists=pl.col(column).cast(pl.List(inner)))
-    list_column = ListColumn(frame=lists, path=path, column=column, ids=ids, may_name_others=may_name_others)
+    list_column = ListColumn(
+        rows=lambda num_rows: _lists(table, {"items": item_column, "lists": column}, pl.List(inner), num_rows),
+        path=path,
+        column=column,
+        ids=ids,
+        may_name_others=may_name_others,
+    )
     return list_column.dense() if inner.is_float() else list_column.tokens()
+
+
+def _lists(
+    table: ParquetTable, names: Mapping[str, str], dtype: pl.List, num_rows: int
+) -> Iterator[tuple[pl.DataFrame, Place]]:
+    for block, place in table.blocks(names, num_rows):
+        yield block.with_columns(pl.col("lists").cast(dtype)), place

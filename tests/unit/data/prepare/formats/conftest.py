@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dualgnn_dist.data.prepare import reading
-from dualgnn_dist.data.prepare.formats import dualgnn, movielens
+from dualgnn_dist.data.prepare.formats import dualgnn, mmrec
 from dualgnn_dist.data.prepare.formats.readers import columns, lists, tensor
 
 
 @pytest.fixture
 def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of one or two rows, so that every place and every list crosses one."""
-    for module in (columns, movielens, dualgnn):
+    for module in (columns, mmrec, dualgnn):
         monkeypatch.setattr(module, "BLOCK_ROWS", 2)
     for module in (lists, tensor):
         monkeypatch.setattr(module, "BLOCK_ITEMS", 2)

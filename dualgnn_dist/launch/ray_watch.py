@@ -1,0 +1,263 @@
+"""Watches a group of workers from Ray Train's controller: who hangs, who died, what the run does about it.
+
+The controller runs on the node of who started the run, so the run's folder is the same for both. Ray Train asks every
+worker for its state every two seconds; a pulse travels the same way, from the thread that answers beside the one that
+trains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.train import ControllerError, WorkerGroupError
+from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.heartbeat import Silence
+from dualgnn_dist.base.screen import say
+from dualgnn_dist.launch import failures, ray_deaths
+from dualgnn_dist.launch.ray_deaths import Member
+from dualgnn_dist.launch.ray_waiting import SECONDS_BETWEEN, Waiting
+from dualgnn_dist.training.config import RunConfig
+from dualgnn_dist.training.run import Run
+
+Errors = dict[int, tuple[Exception, str]]
+_SECONDS_TO_ANSWER = 5.0
+
+
+class Watch(WorkerGroupCallback, ControllerCallback):
+    """Made where the run starts, copied into the controller; Ray calls its hooks there.
+
+    Args:
+        at_work: a file that is there while workers are at work.
+    """
+
+    def __init__(self, config: RunConfig, at_work: Path) -> None:
+        self._config, self._at_work = config, at_work
+        self._timeout, self._seconds_between = config.resources.hang_timeout, SECONDS_BETWEEN
+        self._num_failures = self._num_workers = 0
+        self._waiting: Waiting | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._workers: list[Any] = []
+        self._members: dict[int, Member] = {}
+        self._silences: dict[int, Silence] = {}
+        self._asked: dict[int, Any] = {}
+        self._errors: Errors = {}
+        self._stacks: dict[int, str] = {}
+
+    # Waiting for workers
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Nobody works yet."""
+        self._waiting = Waiting(self._seconds_between)
+        self._wait_for(self._config.resources.fewest)
+
+    def before_worker_group_start(self, worker_group_context: Any) -> None:
+        """Ray Train has decided on a number, and asks for their resources."""
+        self._wait_for(worker_group_context.num_workers)
+
+    def _wait_for(self, number: int) -> None:
+        resources = self._config.resources
+        needs = {"CPU": float(number * resources.cpus_per_worker), "GPU": float(number * int(resources.use_gpu))}
+        if self._waiting is not None:
+            self._waiting.begin("1 worker" if number == 1 else f"{number} workers", needs)
+
+    def after_worker_group_start(self, worker_group: Any) -> None:
+        """All processes are there."""
+        here = ray.get_runtime_context().get_node_id()
+        self._forget()
+        self._workers = list(worker_group.get_workers())
+        for worker in self._workers:
+            rank, its = worker.distributed_context.world_rank, worker.metadata
+            self._members[rank] = Member(rank, its.pid, its.node_id, its.node_ip, its.node_id == here)
+            self._silences[rank] = Silence()
+
+    def after_worker_group_training_start(self, worker_group: Any) -> None:
+        """All workers are at work."""
+        if self._waiting is not None:
+            self._waiting.end()
+        self._at_work.touch()
+        if self._num_workers not in (0, len(self._workers)):
+            say(f"workers at work: {len(self._workers)}, before: {self._num_workers}")
+        self._num_workers = len(self._workers)
+
+    def before_worker_group_shutdown(self, worker_group: Any) -> None:
+        """The group ends, or makes room for another."""
+        self._at_work.unlink(missing_ok=True)
+
+    def after_worker_group_shutdown(self, worker_group_context: Any) -> None:
+        """Nobody works."""
+        self._wait_for(self._config.resources.fewest)
+
+    def after_controller_finish(self, result: Any) -> None:
+        """Nobody will."""
+        if self._waiting is not None:
+            self._waiting.end()
+
+    def before_controller_execute_resize_decision(self, resize_decision: Any) -> None:
+        """The cluster has grown or shrunk while all went well."""
+        if self._at_work.exists() and resize_decision.num_workers != self._num_workers:
+            say(f"the cluster has room for {resize_decision.num_workers} workers now: {self._goes_on}")
+
+    # Watching them
+
+    def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
+        """Looks at every worker.
+
+        Raises:
+            WorkerGroupError: one hangs. Ray Train takes it as a failure of the group.
+            ControllerError: one refused its input, which trying again would not change.
+        """
+        statuses = worker_group_status.worker_statuses
+        self._look({rank for rank, status in statuses.items() if status.running})
+        errors = {rank: (error, str(statuses[rank].error)) for rank, error in worker_group_status.errors.items()}
+        if errors and all(ray_deaths.is_collateral(*error) for error in errors.values()):
+            errors |= self._who_is_gone(set(errors))
+        self._errors = errors
+        for error, _ in errors.values():
+            if refusal := user_error(error):
+                raise ControllerError(refusal)
+        if not errors:
+            self._end_hanging({rank for rank, status in statuses.items() if status.running})
+
+    def _look(self, ranks: set[int]) -> None:
+        for worker in self._workers:
+            rank = worker.distributed_context.world_rank
+            if rank not in ranks:
+                continue
+            task = self._asked.pop(rank, None) or worker.execute_async(heartbeat.pulse)
+            is_done, _ = ray.wait([task], timeout=0)
+            pulse = None
+            if is_done:
+                with contextlib.suppress(Exception):  # it is gone: the next status says so
+                    pulse = ray.get(task)
+            else:
+                self._asked[rank] = task
+            self._silences[rank].look(pulse)
+            self._members[rank].pulse = self._silences[rank].last
+
+    def _end_hanging(self, ranks: set[int]) -> None:
+        if self._timeout is None:
+            return
+        silent = {rank for rank in ranks if self._silences[rank].is_too_long(self._timeout)}
+        if not silent:
+            return
+        stuck = {rank for rank in ranks if self._silences[rank].seconds >= self._timeout / 2}
+        self._stacks = self._answers({rank for rank in stuck if self._silences[rank].is_answering}, heartbeat.stacks)
+        deaf = stuck - set(self._stacks)
+        last = {rank: self._silences[rank].last for rank in stuck}
+        busy = {rank for rank in stuck if not (pulse := last[rank]) or not pulse.is_waiting}
+        to_blame = deaf or busy or stuck
+        hangs = {
+            rank: ray_deaths.hang_of(last[rank], self._silences[rank].seconds, rank not in deaf) for rank in to_blame
+        }
+        self._errors = {rank: (hang, str(hang)) for rank, hang in hangs.items()}
+        for rank in stuck:
+            _kill(self._members[rank])  # Ray would ask it to end, and leave a stopped process where it is
+        raise WorkerGroupError("; ".join(map(str, hangs.values())), hangs)
+
+    def _who_is_gone(self, known: set[int]) -> Errors:
+        """A worker whose connection breaks is heard before the one that died."""
+        others = set(self._members) - known
+        gone = others - set(self._answers(others, os.getpid))
+        return {rank: (ConnectionError(), "the actor died") for rank in gone}
+
+    def _answers(self, ranks: set[int], question: Any) -> dict[int, Any]:
+        tasks = {
+            worker.execute_async(question): worker.distributed_context.world_rank
+            for worker in self._workers
+            if worker.distributed_context.world_rank in ranks
+        }
+        if not tasks:
+            return {}
+        answered, _ = ray.wait([*tasks], num_returns=len(tasks), timeout=_SECONDS_TO_ANSWER)
+        answers = {}
+        for task in answered:
+            with contextlib.suppress(Exception):
+                answers[tasks[task]] = ray.get(task)
+        return answers
+
+    # Saying what became of them
+
+    def after_controller_state_update(self, previous_state: Any, current_state: Any) -> None:
+        """After a failure Ray Train restarts the group, or ends the run; who started it says the last sentence."""
+        state = type(current_state).__name__
+        if state == "RestartingState":
+            self._num_failures += 1
+            say(self._written(current_state.training_failed_error, f"{self._goes_on}{self._failures_left}"))
+        elif state == "ReschedulingState" and "startup timed out" not in str(current_state.training_failed_error):
+            say(self._written(current_state.training_failed_error, "trying again to start the workers"))
+        elif state == "ShuttingDownState":
+            error = getattr(current_state.next_state, "training_failed_error", None)
+            if error is not None and user_error(error) is None:
+                self._written(error, self._ends)
+
+    def _written(self, error: Any, then: str) -> str:
+        what = ray_deaths.sentence(self._members, self._errors) if self._errors else f"the group failed: {first(error)}"
+        story = ray_deaths.story([*self._members.values()], self._errors, self._stacks)
+        return failures.write(self._config.run.folder, f"{what}; {then}", f"{story}\n=== Ray Train\n{error}")
+
+    @property
+    def _goes_on(self) -> str:
+        newest = Run(self._config.run).newest()
+        return "the run goes on from " + ("its start, it has no checkpoint yet" if newest is None else f"{newest}")
+
+    @property
+    def _failures_left(self) -> str:
+        most = self._config.resources.max_failures
+        return "" if most < 0 else f" ({most - self._num_failures} of {most} failures left)"
+
+    @property
+    def _ends(self) -> str:
+        newest = Run(self._config.run).newest()
+        kept = "it has no checkpoint" if newest is None else f"--resume goes on from {newest}"
+        return f"resources.max_failures={self._config.resources.max_failures} are used up and the run ends; {kept}"
+
+
+def first(error: Any) -> str:
+    """The last line of an error, which says what it was."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that it came from, as Ray wraps them."""
+    to_visit: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while to_visit:
+        at = to_visit.pop(0)
+        if at is None or id(at) in seen:
+            continue
+        seen.add(id(at))
+        yield at
+        failures = getattr(at, "worker_failures", {})
+        to_visit += [*failures.values(), *(getattr(at, name, None) for name in ("controller_failure", "cause"))]
+        to_visit.append(at.__cause__)
+
+
+def user_error(error: BaseException) -> UserError | None:
+    """The first `UserError` among the causes."""
+    return next((at for at in causes(error) if isinstance(at, UserError)), None)
+
+
+def _kill(member: Member) -> None:
+    if member.is_here:
+        _kill_here(member.process)
+        return
+    where = NodeAffinitySchedulingStrategy(member.node, soft=False)
+    task = ray.remote(num_cpus=0)(_kill_here).options(scheduling_strategy=where).remote(member.process)
+    ray.wait([task], timeout=_SECONDS_TO_ANSWER)  # a node that does not answer is for Ray to give up
+
+
+def _kill_here(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
