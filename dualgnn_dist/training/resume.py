@@ -13,7 +13,8 @@ from dualgnn_dist.training.run import Run
 
 
 def newest_whole(run: Run, world: World, say: Say) -> Path | None:
-    """The newest checkpoint whose files are what was written, as each worker finds that reads them. Collective.
+    """The newest checkpoint of a fetched run whose files are what was written, as each worker finds that reads them;
+    collective.
 
     A damaged one is named, and set aside under another name; one that is damaged on this node alone is fetched again.
 
@@ -26,7 +27,6 @@ def newest_whole(run: Run, world: World, say: Say) -> Path | None:
     Raises:
         UserError: the newest one is of another format version.
     """
-    run.fetch()
     if world.is_main:
         run.put_back_old()
     is_damaged = False

@@ -70,13 +70,8 @@ class TrainingState:
         return loaded.progress
 
     def parts_not_finite(self) -> list[str]:
-        """What of this worker's state is no finite number: dense weights, rows or moments, each by its name."""
-        named = {f"dense weights {name}": value for name, value in self.model.state_dict().items()}
-        for number, moments in enumerate(self.dense_optimizer.state.values() if self.dense_optimizer else ()):
-            named |= {f"dense weights' {name} {number}": value for name, value in moments.items()}
-        for side, table in self.tables.items():
-            named |= {f"{name} of {side}": value for name, value in table.state._asdict().items()}
-        return [name.replace("_", " ") for name, value in named.items() if not _is_finite(value)]
+        """What of this worker's state is no finite number, see the function of this name."""
+        return parts_not_finite(self.model, self.dense_optimizer, self.tables)
 
     @staticmethod
     def _load_dense_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -143,6 +138,18 @@ def sizes_of(store: Store, modalities: tuple[str, ...] | None) -> Sizes:
     chosen = manifest.modalities if modalities is None else modalities
     kinds = {name: Modality(manifest.modalities[name].kind, manifest.modalities[name].dimension) for name in chosen}
     return Sizes(manifest.num_users, manifest.num_items, kinds)
+
+
+def parts_not_finite(
+    model: torch.nn.Module, dense_optimizer: torch.optim.Optimizer | None, tables: Mapping[str, ShardedTable]
+) -> list[str]:
+    """What is no finite number: dense weights, rows or moments, each by its name."""
+    named: dict[str, Any] = {f"dense weights {name}": value for name, value in model.state_dict().items()}
+    for number, moments in enumerate(dense_optimizer.state.values() if dense_optimizer else ()):
+        named |= {f"dense weights' {name} {number}": value for name, value in moments.items()}
+    for side, table in tables.items():
+        named |= {f"{name} of {side}": value for name, value in table.state._asdict().items()}
+    return [name.replace("_", " ") for name, value in named.items() if not _is_finite(value)]
 
 
 def _is_finite(values: Any) -> bool:

@@ -188,14 +188,16 @@ def test_training_that_diverges_names_the_learning_rate(
     refused: Refused, write_config: WriteConfig, tmp_path: Path
 ) -> None:
     said = refused(train.main, "--config", write_config({"optimizer.learning_rate": 1e30}))
-    assert "training has diverged; lower optimizer.learning_rate (now 1e+30)" in said
-    assert not (tmp_path / "runs" / "tiny").exists()
+    assert "training has diverged: step " in said and "begin anew with a lower rate" in said
+    assert "--resume optimizer.learning_rate=1e+29 (it is 1e+30)" in said
+    (kept,) = (tmp_path / "runs" / "tiny").glob("diverged-*.json")
+    assert str(kept) in said
 
 
 def test_evaluate_needs_a_finished_run(
     refused: Refused, trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "no finished run" in refused(evaluate.main, "--run", tmp_path / "none")
+    assert "is not the folder of a run" in refused(evaluate.main, "--run", tmp_path / "none")
     run = trained({"train.epochs": 1})
     (run / "metrics.json").rename(run / "kept.json")
     assert "finish it with `train --resume`" in refused(evaluate.main, "--run", run)

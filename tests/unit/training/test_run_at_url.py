@@ -189,6 +189,47 @@ def test_a_damaged_or_older_checkpoint_of_this_node_is_fetched_again(
     assert {path.name: path.read_bytes() for path in newest.iterdir()} == before
 
 
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def test_a_checkpoint_that_is_damaged_on_this_node_alone_is_fetched_again(
+    run: RunConfig, demo_store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer.build(run, demo_store, Host(World())).fit()
+    newest = Run(run.run).newest()
+    assert newest is not None
+    flip(newest / "users-00000-of-00001.pt")
+    capsys.readouterr()
+    trainer = Trainer.build(run, demo_store, Host(World()))
+    trainer.resume()
+    said = capsys.readouterr().out
+    assert trainer.progress.epoch == 3 and "fetching the checkpoint" in said and "set aside" not in said
+
+
+def test_a_checkpoint_that_is_damaged_at_the_url_is_set_aside_there(
+    run: RunConfig, demo_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer.build(run, demo_store, Host(World())).fit()
+    there = tmp_path / "bucket/run/checkpoints"
+    older, newest = sorted(path.name for path in there.iterdir())
+    flip(there / newest / "dense.pt")
+    damaged = (there / newest / "dense.pt").read_bytes()
+    shutil.rmtree(tmp_path / "cache")
+    trainer = Trainer.build(run, demo_store, Host(World()))
+    trainer.resume()
+    said = capsys.readouterr().out
+    assert "dense.pt is damaged: its checksum is another" in said and f"{newest}.damaged" in said
+    assert trainer.progress.epoch == int(older[-5:])
+    assert sorted(path.name for path in there.iterdir()) == [older, f"{newest}.damaged"]
+    assert (there / f"{newest}.damaged" / "dense.pt").read_bytes() == damaged
+    trainer.fit()
+    assert {older, newest} >= {path.name for path in there.iterdir()} - {f"{newest}.damaged"}
+    assert (there / f"{newest}.damaged" / "checkpoint.json").is_file(), "what was set aside is never deleted"
+
+
 def test_a_new_node_goes_on_from_the_newest_checkpoint_and_ends_with_the_best(
     run: RunConfig, demo_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
