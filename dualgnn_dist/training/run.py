@@ -64,7 +64,9 @@ class Run:
         Raises:
             UserError: another process holds it: which one and since when.
         """
-        return only_writer(self.folder, "the run", say) if self._at_url is None else self._at_url.only_writer()
+        if self._at_url is not None:
+            return self._at_url.only_writer()
+        return only_writer(self.folder, "the run", say, hint="choose another place with run.output=...")
 
     @contextmanager
     def only_trainer(self, world: World) -> Iterator[None]:

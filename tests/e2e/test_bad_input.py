@@ -197,7 +197,7 @@ def test_training_that_diverges_names_the_learning_rate(
 def test_evaluate_needs_a_finished_run(
     refused: Refused, trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "is not the folder of a run" in refused(evaluate.main, "--run", tmp_path / "none")
+    assert "there is no such folder" in refused(evaluate.main, "--run", tmp_path / "none")
     run = trained({"train.epochs": 1})
     (run / "metrics.json").rename(run / "kept.json")
     assert "finish it with `train --resume`" in refused(evaluate.main, "--run", run)

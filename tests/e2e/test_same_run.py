@@ -88,7 +88,7 @@ def test_a_name_in_use_is_refused_before_the_data_are_made(
     ("changes", "message"),
     [
         ({"run.output": "FILE"}, "cannot be written (Not a directory); choose another place with run.output"),
-        ({"data.store": "FILE/store"}, "no store can be made at"),
+        ({"data.store": "FILE/store"}, "file/store cannot be written (Not a directory); choose another folder"),
         ({"resources.use_gpu": True}, "torch finds no GPU here; leave it out to train on CPUs"),
         ({"run.seed": 1 << 63}, "seed=9223372036854775808 must be below 2^63"),
         ({"prepare.options.seed": 1 << 63, "data.store": "new"}, "seed=9223372036854775808 must be below 2^63"),

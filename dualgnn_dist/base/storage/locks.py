@@ -22,7 +22,15 @@ _CANNOT_LOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
-def only_writer(target: Path, what: str, say: Say, *, role: str = "writer", patience: float = 0.0) -> Iterator[None]:
+def only_writer(
+    target: Path,
+    what: str,
+    say: Say,
+    *,
+    role: str = "writer",
+    patience: float = 0.0,
+    hint: str = "choose another folder",
+) -> Iterator[None]:
     """Holds the lock of a run, a sweep or a store being made; the system releases it when this process dies.
 
     The lock is a hidden file beside `target`, there while it is held and after a kill. It works between the nodes of a
@@ -34,6 +42,7 @@ def only_writer(target: Path, what: str, say: Say, *, role: str = "writer", pati
         say: hears that the file system knows no locks, the work goes on then; and that a holder is waited for.
         role: of the writer; those of other roles have locks of their own.
         patience: seconds to wait for a holder that is about to end.
+        hint: what to do where nothing can be written there.
 
     Raises:
         UserError: another process holds it: which one and since when; or no file can be made there.
@@ -41,12 +50,14 @@ def only_writer(target: Path, what: str, say: Say, *, role: str = "writer", pati
     path = target.with_name(f".{target.name}.{role}")
     # filelock itself looks again whether the file that it locked still has its name, so its holder may delete it.
     lock = filelock.FileLock(path, fallback_to_soft=False)
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _acquire(lock, path, f"{what} {target}", say, patience)
     except OSError as error:
         if error.errno not in _CANNOT_LOCK:
-            raise UserError(f"{path.parent} cannot be written ({error.strerror}); choose another folder") from error
+            is_file = isinstance(error, FileExistsError)  # where a folder should be
+            reason = os.strerror(errno.ENOTDIR) if is_file else error.strerror
+            raise UserError(f"{what} {target} cannot be written ({reason}); {hint}") from error
         say(f"{path.parent} is on a file system without locks: see to it yourself that nobody else writes {target}")
         yield
         return
@@ -58,6 +69,9 @@ def only_writer(target: Path, what: str, say: Say, *, role: str = "writer", pati
         with contextlib.suppress(OSError):
             path.unlink()
         lock.release()
+        with contextlib.suppress(OSError):  # what was refused leaves no empty folders
+            for folder in made:
+                folder.rmdir()
 
 
 @contextmanager
@@ -90,17 +104,31 @@ def described(holder: Mapping[str, Any]) -> str:
 
 
 def _acquire(lock: filelock.BaseFileLock, path: Path, what: str, say: Say, patience: float) -> None:
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        if patience:
-            say(f"{what} is still being written by {_holder(path)}: waiting up to {patience:.0f} s for its end")
-        try:
-            lock.acquire(timeout=patience, poll_interval=0.2)
-        except filelock.Timeout:
+    started, is_told = time.monotonic(), False
+    while not _tried(lock, path):
+        if time.monotonic() - started >= patience:
             raise UserError(
                 f"{what} is being written by {_holder(path)}; wait for it or end it, or choose another name"
-            ) from None
+            )
+        if not is_told:
+            say(f"{what} is still being written by {_holder(path)}: waiting up to {patience:.0f} s for its end")
+            is_told = True
+        time.sleep(0.2)
+
+
+def _tried(lock: filelock.BaseFileLock, path: Path) -> bool:
+    for is_last in (False, False, True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return False
+        except FileNotFoundError:  # another process has just removed the folder, which it left empty
+            if is_last:
+                raise
+        else:
+            return True
+    return False
 
 
 def _holder(path: Path) -> str:
