@@ -7,6 +7,7 @@ exists, so that no part further up meets a setting of the wrong type or one that
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -54,7 +55,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any] | None, where: str = ""
     values = {} if values is None else values
     if not isinstance(values, Mapping):
         raise UserError(f"config section {where or 'root'!r} must be a mapping of keys to values, not {values!r}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in values:
         if key in getattr(cls, "GONE", {}):
@@ -73,6 +74,12 @@ def from_mapping(cls: type[T], values: Mapping[str, Any] | None, where: str = ""
         raise
     except ValueError as error:
         raise UserError(f"config section {where!r}: {error}") from error
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Evaluating them takes longer than all the rest of a small section, and a manifest has thousands."""
+    return typing.get_type_hints(cls)
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:

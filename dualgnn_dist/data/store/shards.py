@@ -7,6 +7,7 @@ reads every byte. Kernels read by raw addresses, so what they take for a row or 
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ _CHUNK_BYTES = 4 << 20
 EachBytes = Callable[[int], None]
 
 
-def map_shard(path: Path) -> pa.RecordBatch:
+def map_shard(path: Path | str) -> pa.RecordBatch:
     """The one record batch of a shard, as views on the mapped file.
 
     Raises:
@@ -48,7 +49,7 @@ def refuse_layout(folder: Path, manifest: Manifest) -> None:
     for name, table in tables_of(manifest).items():
         schema, num_present = None, 0
         for shard in manifest.table(name):
-            if problem := file_problem(folder / shard.file, shard, is_inside):
+            if problem := file_problem(folder, shard, is_inside):
                 raise UserError(f"{folder}: the shard {shard.file} {problem}; {AGAIN}")
             batch = map_shard(folder / shard.file)
             if problem := layout_problem(batch, shard, table, schema):
@@ -65,16 +66,20 @@ class Inside:
     """Whether a path, its links followed, lies in a folder; asks once for the files of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._root = folder.resolve()
-        self._parents: dict[Path, bool] = {}
+        self._root = os.path.realpath(folder)
+        self._parents: dict[str, bool] = {}
 
-    def __call__(self, path: Path) -> bool:
+    def __call__(self, path: str, is_link: bool) -> bool:
         """Whether this one does."""
-        if path.is_symlink():
-            return path.resolve().is_relative_to(self._root)
-        if path.parent not in self._parents:
-            self._parents[path.parent] = path.parent.resolve().is_relative_to(self._root)
-        return self._parents[path.parent]
+        if is_link:
+            return self._is_below(os.path.realpath(path))
+        parent = os.path.dirname(path)
+        if parent not in self._parents:
+            self._parents[parent] = self._is_below(os.path.realpath(parent))
+        return self._parents[parent]
+
+    def _is_below(self, path: str) -> bool:
+        return os.path.commonpath([self._root, path]) == self._root
 
 
 def damaged(folder: Path, file: str, problem: str) -> UserError:
@@ -82,13 +87,17 @@ def damaged(folder: Path, file: str, problem: str) -> UserError:
     return UserError(f"{folder}: the shard {file} is damaged ({problem}); {AGAIN}")
 
 
-def file_problem(path: Path, shard: ShardInfo, is_inside: Callable[[Path], bool]) -> str | None:
+def file_problem(folder: Path, shard: ShardInfo, is_inside: Inside) -> str | None:
     """What is wrong with a shard's file by its place and size; None: nothing."""
+    path = os.path.join(folder, shard.file)
     try:
-        status = path.stat()
+        status = os.lstat(path)
+        is_link = stat.S_ISLNK(status.st_mode)
+        if is_link:
+            status = os.stat(path)
     except (OSError, ValueError):
         return "is missing"
-    if not is_inside(path):
+    if not is_inside(path, is_link):
         return "lies outside the store"
     if not stat.S_ISREG(status.st_mode):
         return "is missing: there is something else of that name"
@@ -105,18 +114,22 @@ def layout_problem(
     Args:
         schema: of the shards before it.
     """
+    try:
+        return _layout_problem(batch, shard, table, schema)
+    except (pa.ArrowException, ValueError) as error:  # of buffers that are too short, of names that are no text
+        return _one_line(error)
+
+
+def _layout_problem(batch: pa.RecordBatch, shard: ShardInfo, table: Table, schema: pa.Schema | None) -> str | None:
     if batch.num_rows != shard.rows:
         return f"it has {batch.num_rows} rows, the manifest says {shard.rows}"
-    names = set(batch.schema.names)
-    if len(names) != batch.num_columns or not table.columns.keys() - table.optional <= names <= table.columns.keys():
-        return f"it has the columns {batch.schema.names}, not {list(table.columns)}"
+    names = batch.schema.names
+    if len(set(names)) != batch.num_columns or not table.required <= set(names) <= table.columns.keys():
+        return f"it has the columns {names}, not {list(table.columns)}"
     if schema is not None and batch.schema != schema:
         return "its columns are not those of the shards before it"
-    try:
-        batch.validate()
-    except (pa.ArrowException, ValueError) as error:
-        return _one_line(error)
-    for name in batch.schema.names:
+    batch.validate()
+    for name in names:
         if problem := _problem_of_column(batch[name], table.columns[name]):
             return f"column {name!r}: {problem}"
     if "counts" in names and len(batch["counts"].values) != len(batch["neighbors"].values):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -43,6 +44,11 @@ class Table:
     num_rows: int
     columns: dict[str, Column]
     optional: frozenset[str] = frozenset()
+
+    @cached_property
+    def required(self) -> set[str]:
+        """The columns that it must have."""
+        return self.columns.keys() - self.optional
 
 
 def tables_of(manifest: Manifest) -> dict[str, Table]:

@@ -102,7 +102,7 @@ class _Folder:
     def report(self, shard: ShardInfo, table: Table | None, degrees: _Degrees) -> FileReport:
         """Of one shard, every byte read."""
         path = self._folder / shard.file
-        problem = file_problem(path, shard, self._is_inside)
+        problem = file_problem(self._folder, shard, self._is_inside)
         if problem is None:
             problem = "no store has such a table" if table is None else content_problem(path, shard, table)
         if problem is None:
