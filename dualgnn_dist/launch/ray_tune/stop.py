@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+_SECONDS_TO_END = 20.0  # for Ray to end its processes; then they are left to end with this one
 _ASKED = b"asked to stop: the trials that run leave checkpoints; ask again to end at once\n"
 
 
@@ -30,6 +31,7 @@ class StopRequest:
         self.number: int | None = None
         self._is_patient = False
         self._previous: dict[int, Any] = {}
+        self._last_resort: threading.Timer | None = None
 
     def is_asked(self) -> bool:
         """Whether no trial is to begin any more, and those that run are to stop."""
@@ -47,6 +49,8 @@ class StopRequest:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._last_resort is not None:
+            self._last_resort.cancel()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -66,4 +70,7 @@ class StopRequest:
             return
         for heard in self._previous:  # what ends now is not to be interrupted in ending
             signal.signal(heard, signal.SIG_IGN)
+        self._last_resort = threading.Timer(_SECONDS_TO_END, os._exit, [128 + number])
+        self._last_resort.daemon = True
+        self._last_resort.start()
         raise EndNow

@@ -109,12 +109,14 @@ def test_a_process_is_not_used_for_two_trials(tmp_path: Path, monkeypatch: pytes
     assert asked["run_config"].callbacks == [records]
 
 
-def test_rays_own_error_says_what_is_missing(tmp_path: Path) -> None:
+def test_rays_own_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALGNN_STUDY_PASSWORD", "hunter/2")
     records, folder = recorder(tmp_path)
     records.on_trial_complete(0, [], trial(0, value=0.5, epoch=3, is_complete=True))
-    error = trials._ended_early(RuntimeError("boom \udcff"), folder, records._sweep)
+    error = trials._ended_early(RuntimeError("boom \udcff of me:hunter%2F2@host, hunter/2"), folder, records._sweep)
     assert isinstance(error, Unaccounted) and "1 of 9 trials recorded" in str(error)
-    assert "boom" in (folder.path / "ray" / "failure.txt").read_text()
+    story = (folder.path / "ray" / "failure.txt").read_text()
+    assert "boom" in story and "hunter" not in story and "hunter" not in str(error)
     wrapped = RuntimeError("the run failed")
     wrapped.__cause__ = UserError("the disk is full")
     assert str(trials._ended_early(wrapped, folder, records._sweep)) == "the disk is full"
