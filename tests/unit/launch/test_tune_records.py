@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import ray.tune
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.launch.ray_tune import trials
+from dualgnn_dist.launch.ray_tune import trials, waiting
 from dualgnn_dist.launch.ray_tune.failures import reason
 from dualgnn_dist.launch.ray_tune.records import TrialRecords
 from dualgnn_dist.launch.ray_tune.stop import EndNow, StopRequest
@@ -122,12 +123,30 @@ def test_rays_own_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest
     assert str(trials._ended_early(wrapped, folder, records._sweep)) == "the disk is full"
 
 
+def test_trials_that_wait_are_said_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(ray, "available_resources", lambda: {"CPU": 1.0})
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    one, watch = trial(0), waiting.Waiting()
+    one.placement_group_factory = SimpleNamespace(required_resources={"CPU": 2})
+    for clock[0] in range(0, 200, 5):
+        one.status = "RUNNING" if clock[0] < 50 else "PENDING"
+        watch.look([one])
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and "each waits for 2 CPU; free are 1 of 4 CPU" in said[0], said
+
+
 def test_reasons() -> None:
     assert reason("") == "no reason was given" and reason("a.b.Error: what\n\n") == "what"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_asks_and_the_second_ends(number: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_first_signal_asks_and_the_second_ends(
+    number: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop, stop.patiently():
         assert not stop.is_asked()
