@@ -15,6 +15,7 @@ from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.training.config import TrainConfig
 from dualgnn_dist.training.load import read_yaml
 from dualgnn_dist.training.sweep.folder import BEST, SWEEP, TRIALS, WINNER, SweepFolder, Trial
+from dualgnn_dist.training.sweep.study_url import without_password
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PICTURES = {"importance.png": "importance of the parameters", "parallel.png": "parallel coordinates of the trials"}
@@ -84,7 +85,7 @@ class SweepRecord:
         present = [path for name in (SWEEP, TRIALS, BEST, WINNER) if (path := folder / name).is_file()]
         return cls(
             folder=folder,
-            text=(folder / SWEEP).read_text(),
+            text=without_password((folder / SWEEP).read_text()),
             metric=str(train.get("metric", TrainConfig.metric)),
             planned=sweep["trials"] if isinstance(sweep.get("trials"), int) else None,
             keys=tuple(keys),

@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from dualgnn_dist import train, tune
+from dualgnn_dist.base.storage.locks import only_writer
 from dualgnn_dist.training.load import load
 
 # The file's own learning rate comes first and cannot work; the numbers of layers make the other trials differ.
@@ -107,3 +108,19 @@ def test_bad_sweeps_are_refused(refused: Callable[..., str], write_config: Calla
     broken = write_config({**SWEEP, "sweep": {**SWEEP["sweep"], "study": "sqlte:///x.db"}})
     assert "sweep.study='sqlte:///x.db' cannot be opened" in refused(tune.main, "--config", broken)
     assert not (tmp_path / "runs" / "sweep").exists(), "the name is free again"
+    for resume in ((), ("--resume",)):
+        with only_writer(tmp_path / "runs" / "sweep", "the sweep", print):
+            assert "is being written by process" in refused(tune.main, "--config", write_config(SWEEP), *resume)
+    shared = f"sqlite:///{tmp_path / 'shared.db'}"
+    optuna.create_study(study_name="sweep", storage=shared).set_user_attr("dualgnn_dist_sweep", {"id": "another"})
+    taken = write_config({**SWEEP, "sweep": {**SWEEP["sweep"], "study": shared}})
+    assert "the study 'sweep' in sqlite" in refused(tune.main, "--config", taken)
+    assert not (tmp_path / "runs" / "sweep").exists() and optuna.get_all_study_names(shared) == ["sweep"]
+
+
+def test_a_secret_of_the_study_is_not_repeated(refused: Callable[..., str], write_config: Callable[..., Path]) -> None:
+    url = "postgresql://me:hunter2@localhost/studies"
+    for place in ({"sweep": {**SWEEP["sweep"], "study": url}}, {}):
+        config = write_config({**SWEEP, **place})
+        message = refused(tune.main, "--config", config, *([] if place else [f"sweep.study={url}"]))
+        assert "DUALGNN_STUDY_PASSWORD" in message and "hunter2" not in message

@@ -14,6 +14,7 @@ import ray.tune
 from dualgnn_dist.base.screen import duration, say
 from dualgnn_dist.launch.ray_tune.failures import is_its_own, reason
 from dualgnn_dist.launch.ray_tune.study import VALUE
+from dualgnn_dist.launch.ray_tune.waiting import Waiting
 from dualgnn_dist.training.stop import STOP, is_asked
 from dualgnn_dist.training.sweep.folder import SweepFolder, Trial, best_of
 from dualgnn_dist.training.sweep.space import Sweep
@@ -34,10 +35,12 @@ class TrialRecords(ray.tune.Callback):
         self._started, self._first = time.perf_counter(), len(ended)
         self._recorded: set[str] = set()
         self._trials: list[Any] = []
+        self._waiting = Waiting()
 
     def on_step_end(self, iteration: int, trials: list[Any], **_: Any) -> None:
         """Several times a second: tells those that run to stop, where somebody asks for it."""
         self._trials = trials
+        self._waiting.look(trials)
         if not self._is_over():
             return
         for trial in trials:

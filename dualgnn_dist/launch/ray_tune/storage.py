@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import optuna
 from sqlalchemy.engine import URL, make_url
@@ -44,8 +45,15 @@ def open_storage(sweep: Sweep, folder: SweepFolder) -> optuna.storages.RDBStorag
         return optuna.storages.RDBStorage(url)
     except Exception as error:  # whatever the driver of that database raises
         reason = str(error).replace(url, study_url(sweep, folder))
-        reason = reason.replace(password, "***") if password else reason
-        raise UserError(f"sweep.study={sweep.config.study!r} cannot be opened: {reason}") from None
+        raise UserError(f"sweep.study={sweep.config.study!r} cannot be opened: {without_secret(reason)}") from None
+
+
+def without_secret(text: str) -> str:
+    """A message of a database's driver without the password, as it is and as it stands in a URL."""
+    password = os.environ.get(PASSWORD)
+    for secret in (password, quote(password, safe=" +")) if password else ():
+        text = text.replace(secret, "***")
+    return text
 
 
 def own_study(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -32,7 +34,7 @@ class Search(OptunaSearch):
         self, study: optuna.Study, space: dict[str, Any], sampler: Any, is_over: Callable[[], bool], **storage: Any
     ) -> None:
         super().__init__(space, metric=VALUE, mode="max", sampler=sampler, **storage)
-        self._study, self._is_over = study, is_over
+        self.study, self._is_over = study, is_over
         self._told: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
@@ -56,13 +58,13 @@ class Search(OptunaSearch):
         trial, result = self._ot_trials[trial_id], result or {}
         number, value = trial.number, result.get(VALUE)
         if error or (value is not None and not math.isfinite(value)):
-            self._study.tell(number, state=TrialState.FAIL)
+            self.study.tell(number, state=TrialState.FAIL)
         elif value is not None and result.get("is_complete"):
-            self._study.tell(number, value)
+            self.study.tell(number, value)
         else:
             if value is not None:  # Tune does not pass on the result for which it stopped a trial
                 trial.report(value, result[TRAINING_ITERATION])
-            self._study.tell(number, state=TrialState.PRUNED)
+            self.study.tell(number, state=TrialState.PRUNED)
 
     # Tune would pickle it, and with it the database's password, into files that nobody reads: a sweep goes on from the
     # study and its own records.
@@ -98,6 +100,16 @@ def end_running(study: optuna.Study) -> None:
     """Tells the study that what runs in it has failed: its sweep has ended, and nothing runs for ever."""
     for running in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(running.number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+@contextmanager
+def ended_with(study: optuna.Study) -> Iterator[None]:
+    """However the sweep ends, nothing runs in its study then, if the database can still be reached."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):  # the error that ends the sweep is the one to be read
+            end_running(study)
 
 
 def _try_again(study: optuna.Study, ended: Sequence[Trial]) -> None:

@@ -18,7 +18,7 @@ from dualgnn_dist.launch.ray_train import connected
 from dualgnn_dist.launch.ray_tune.figures import draw
 from dualgnn_dist.launch.ray_tune.stop import EndNow, StopRequest
 from dualgnn_dist.launch.ray_tune.storage import forget_study, study_url
-from dualgnn_dist.launch.ray_tune.study import Search, open_study
+from dualgnn_dist.launch.ray_tune.study import Search, ended_with, open_study
 from dualgnn_dist.launch.ray_tune.trials import run_sweep
 from dualgnn_dist.launch.run import prepare_store, start_run
 from dualgnn_dist.training.run_folder import METRICS
@@ -56,7 +56,7 @@ def _stoppable(sweep: Sweep, folder: SweepFolder, ended: Sequence[Trial], resume
     with StopRequest() as stop:
         try:
             search = open_study(sweep, folder, ended, resume, stop.is_asked)
-            with connected(shows_workers=False):
+            with ended_with(search.study), connected(shows_workers=False):
                 stop.listen()
                 return _run(sweep, folder, ended, search, stop)
         except (EndNow, Stopped, SystemExit) as end:  # `ray.init` exits on its own account

@@ -26,8 +26,10 @@ from ray.util.state import list_actors
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.launch import in_process, ray_train
+from dualgnn_dist.launch.ray_tune.failures import reason
 from dualgnn_dist.launch.ray_tune.records import TrialRecords
 from dualgnn_dist.launch.ray_tune.stop import StopRequest
+from dualgnn_dist.launch.ray_tune.storage import without_secret
 from dualgnn_dist.launch.ray_tune.study import VALUE, Search
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
@@ -100,11 +102,11 @@ def _ended_early(error: Exception, folder: SweepFolder, sweep: Sweep) -> Excepti
         cause = cause.__cause__ or cause.__context__
     story = folder.path / RAY / "failure.txt"
     story.parent.mkdir(exist_ok=True)
-    story.write_text("".join(traceback.format_exception(error)), errors="replace")
-    num_ended = len(folder.trials())
+    text = without_secret("".join(traceback.format_exception(error)))
+    story.write_text(text, errors="replace")
     return Unaccounted(
-        f"Ray Tune ended with {num_ended} of {sweep.config.trials} trials recorded in {folder.path} "
-        f"({type(error).__name__}; all of it: {story}); go on with --resume"
+        f"Ray Tune ended with {len(folder.trials())} of {sweep.config.trials} trials recorded in {folder.path}: "
+        f"{reason(text)}; all of it: {story}; go on with --resume"
     )
 
 

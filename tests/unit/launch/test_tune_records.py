@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import ray.tune
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.launch.ray_tune import trials
+from dualgnn_dist.launch.ray_tune import trials, waiting
 from dualgnn_dist.launch.ray_tune.failures import reason
 from dualgnn_dist.launch.ray_tune.records import TrialRecords
 from dualgnn_dist.launch.ray_tune.stop import EndNow, StopRequest
@@ -109,15 +110,33 @@ def test_a_process_is_not_used_for_two_trials(tmp_path: Path, monkeypatch: pytes
     assert asked["run_config"].callbacks == [records]
 
 
-def test_rays_own_error_says_what_is_missing(tmp_path: Path) -> None:
+def test_rays_own_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALGNN_STUDY_PASSWORD", "hunter/2")
     records, folder = recorder(tmp_path)
     records.on_trial_complete(0, [], trial(0, value=0.5, epoch=3, is_complete=True))
-    error = trials._ended_early(RuntimeError("boom \udcff"), folder, records._sweep)
+    error = trials._ended_early(RuntimeError("boom \udcff of me:hunter%2F2@host, hunter/2"), folder, records._sweep)
     assert isinstance(error, Unaccounted) and "1 of 9 trials recorded" in str(error)
-    assert "boom" in (folder.path / "ray" / "failure.txt").read_text()
+    story = (folder.path / "ray" / "failure.txt").read_text()
+    assert "boom" in story and "hunter" not in story and "hunter" not in str(error)
     wrapped = RuntimeError("the run failed")
     wrapped.__cause__ = UserError("the disk is full")
     assert str(trials._ended_early(wrapped, folder, records._sweep)) == "the disk is full"
+
+
+def test_trials_that_wait_are_said_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(ray, "available_resources", lambda: {"CPU": 1.0})
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 4.0})
+    one, watch = trial(0), waiting.Waiting()
+    one.placement_group_factory = SimpleNamespace(required_resources={"CPU": 2})
+    for clock[0] in range(0, 200, 5):
+        one.status = "RUNNING" if clock[0] < 50 else "PENDING"
+        watch.look([one])
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and "each waits for 2 CPU; free are 1 of 4 CPU" in said[0], said
 
 
 def test_reasons() -> None:
@@ -125,7 +144,9 @@ def test_reasons() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_asks_and_the_second_ends(number: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_first_signal_asks_and_the_second_ends(
+    number: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop, stop.patiently():
         assert not stop.is_asked()

@@ -40,7 +40,7 @@ def opened(sweep: Sweep, folder: SweepFolder, ended: list[Trial] | None = None, 
 
 
 def states(search: Search) -> list[str]:
-    return [trial.state.name for trial in search._study.trials]
+    return [trial.state.name for trial in search.study.trials]
 
 
 def result(value: float, step: int = 1, **more: Any) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def test_the_study_hears_of_every_end(tmp_path: Path) -> None:
     search.on_trial_complete("e", result(0.9, is_complete=True))  # twice: the first counts
     search.on_trial_complete("never suggested", error=True)
     assert states(search) == ["COMPLETE", "PRUNED", "PRUNED", "FAIL", "FAIL", "RUNNING"]
-    assert [trial.value for trial in search._study.trials[:3]] == [0.2, 0.3, None]
-    end_running(search._study)
+    assert [trial.value for trial in search.study.trials[:3]] == [0.2, 0.3, None]
+    end_running(search.study)
     assert states(search)[-1] == "FAIL"
     search.on_trial_result("e", result(0.4, 5))  # late: no error
     assert opened(*made(tmp_path, "other"), is_over=True).suggest("x") == "FINISHED"
