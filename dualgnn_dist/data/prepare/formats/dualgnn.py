@@ -172,8 +172,10 @@ def _sizes(options: DualGNNOptions, parts: dict[str, _Pairs], feature_rows: dict
         raise UserError(f"{parts['train'].path} and the files beside it have no interactions")
     lowest, highest = (int(bound) for bound in (min(low for low, _ in limits), max(high for _, high in limits)))
     ids = RowIds.within((pairs.path for pairs in parts.values()), feature_rows.values())
-    if max(lowest, highest - lowest) >= ids.end and options.num_users is None:
-        raise UserError(f"{parts['train'].path} and the files beside it: {ids.words('item', highest)}")
+    limit = ids.end + (options.num_users or (0 if lowest >= ids.end else lowest))
+    for pairs in parts.values():
+        for part, _, items in pairs.blocks():
+            refuse_first(items >= limit, part.place, lambda row, items=items: ids.words("item", items[row]))
     source = "that of prepare.options; items are numbered after the users"
     num_users = options.num_users
     if num_users is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any, get_args
@@ -51,17 +52,24 @@ def test_shares_are_met(method: SplitMethod) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 1000), mean=st.sampled_from([2, 5, 60]), timed=st.booleans(), one_each=st.booleans())
-def test_the_last_of_a_user_are_those_that_a_sort_puts_last(seed: int, mean: int, timed: bool, one_each: bool) -> None:
+@given(
+    seed=st.integers(0, 1000),
+    mean=st.sampled_from([2, 5, 60]),
+    timed=st.sampled_from(["not", "whole", "fractions"]),
+    one_each=st.booleans(),
+)
+def test_the_last_of_a_user_are_those_that_a_sort_puts_last(seed: int, mean: int, timed: str, one_each: bool) -> None:
     table = make(40, mean, seed)
-    offsets, times = row_offsets(table.users, 40), table.timestamps if timed else None
+    offsets, timestamps = row_offsets(table.users, 40), None if timed == "not" else table.timestamps
+    fractions = np.random.default_rng(seed).integers(0, 3, len(table)) / 3 if timed == "fractions" else None
+    times = timestamps, fractions
     codes = _within_users(offsets, times, None if one_each else SHARES, np.random.default_rng(seed), SCRATCH)
     generator = np.random.default_rng(seed)
     places = np.argsort(generator.permutation(len(table))).tolist()  # where the random order has each interaction
     draws = [] if one_each else generator.random((2, 40)).T.tolist()
     for user in range(40):
         mine = list(range(offsets[user], offsets[user + 1]))
-        mine.sort(key=lambda row: (0 if times is None else int(times[row]), places[row]))
+        mine.sort(key=lambda row: (*(0 if part is None else part[row] for part in times), places[row]))
         wanted = [1, 1] if one_each else [int(len(mine) * SHARES[2 - k] + draws[user][k]) for k in (0, 1)]
         num_test = min(wanted[0], len(mine) - 1)
         num_valid = min(wanted[1], len(mine) - 1 - num_test)
@@ -82,11 +90,8 @@ def test_later_interactions_of_a_user_are_held_out(method: SplitMethod) -> None:
                 assert times[earlier].max() <= times[later].min()
 
 
-@pytest.mark.parametrize("timed", [True, False])
-def test_leave_one_out_leaves_one_each(timed: bool) -> None:
+def test_leave_one_out_leaves_one_each() -> None:
     table = make(100, 4)
-    if not timed:
-        table = InteractionTable(table.users, table.items)
     codes = split(table, "leave_one_out", SHARES, 100, 3, SCRATCH)
     degrees = np.bincount(table.users, minlength=100)
     assert set(degrees) >= {1, 2, 3}
@@ -100,6 +105,17 @@ def test_global_time_cuts_at_two_moments() -> None:
     codes = split(table, "global_time", SHARES, 300, 3, SCRATCH)
     times = [table.timestamps[codes == code] for code in (TRAIN, VALID, TEST)]
     assert times[0].max() < times[1].min() and times[1].max() < times[2].min()
+
+
+def test_global_time_cuts_within_a_whole_number() -> None:
+    table = make(300, 8)
+    moments = np.random.default_rng(5).random(len(table)) * 4
+    whole = np.floor(moments).astype(np.int64)
+    cut = dataclasses.replace(table, timestamps=whole, fractions=moments - whole)
+    codes = split(cut, "global_time", SHARES, 300, 3, SCRATCH)
+    times = [moments[codes == code] for code in (TRAIN, VALID, TEST)]
+    assert times[0].max() < times[1].min() and times[1].max() < times[2].min()
+    np.testing.assert_allclose([len(part) / len(table) for part in times], SHARES, atol=0.01)
 
 
 @pytest.mark.parametrize("method", get_args(SplitMethod))
@@ -142,7 +158,12 @@ PAIRS: Any = (np.array([0, 1], dtype=np.int32), np.array([0, 0], dtype=np.int32)
         (InteractionTable(*PAIRS, None, np.array([0, 3], dtype=np.int8)), "given", "has a split label 3; labels are"),
         (InteractionTable(*PAIRS, None, np.array([0, 2], dtype=np.int8)), "given", "no valid interaction of 2; choose"),
         (InteractionTable(*PAIRS), "random", r"'random' leaves no valid .* or other split_shares than \[0.7, 0.1, 0.2"),
-        (InteractionTable(*PAIRS), "leave_one_out", "'leave_one_out' leaves no valid interaction of 2; choose another"),
+        (InteractionTable(*PAIRS), "leave_one_out", "'leave_one_out', but the input has no timestamps; name their"),
+        (
+            InteractionTable(*PAIRS, np.arange(2)),
+            "leave_one_out",
+            "'leave_one_out' leaves no valid interaction of 2; choo",
+        ),
         (InteractionTable(*PAIRS, np.array([5, 5])), "global_time", "'global_time' leaves no train interaction of 2"),
     ],
 )

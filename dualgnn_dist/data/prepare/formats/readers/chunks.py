@@ -18,7 +18,7 @@ class Chunks:
     """What of a file has been read and not been gone through yet.
 
     Attributes:
-        text: uint8, from the beginning of a line; empty at the file's end.
+        text: uint8, from the beginning of a line.
         line: the number of that line in the file, from 1.
         is_last: the file has nothing behind `text`.
 

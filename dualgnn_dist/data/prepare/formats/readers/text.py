@@ -88,7 +88,7 @@ def _blocks(
     first, second = [*table.separator.encode(), -1, -1][:2]
     places = [np.empty((len(wanted), num_rows), dtype=dtype) for dtype in (np.int64, np.int64, np.int8)]
     lines = np.empty(num_rows, dtype=np.int64)
-    while len(chunks.text):
+    while len(chunks.text) or not chunks.is_last:
         text, line = chunks.text, chunks.line
         size, num_bytes, num_lines, problem, num_values = records.find_records(
             text, chunks.is_last, first, second, QUOTES[table.quotes], width, slots, *places, lines
@@ -124,7 +124,7 @@ def _texts(values: pa.Array, path: Path, lines: np.ndarray) -> pl.Series:
                 str(value.as_py() or b"", "utf-8")
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{path}, line {line}: {value.as_py()!r} is not UTF-8; save the file in that encoding, as with "
+                    f"{path}, line {line}: {value.as_py()[:40]!r} is not UTF-8; save the file in that encoding, as with "
                     "`iconv -f LATIN1 -t UTF-8`"
                 ) from error
         raise

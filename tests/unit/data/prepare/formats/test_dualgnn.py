@@ -140,7 +140,11 @@ def test_co_users_are_counted_not_read(folder: Path, make: Make) -> None:
         ),
         ({"val_full": []}, {}, r"the split 'given' leaves no valid interaction of 5"),
         ({"train": TRAIN[:0], "val_full": [[1]], "test_full": []}, {}, "and the files beside it have no interactions"),
-        ({"train": TRAIN + (1 << 31)}, {}, r"item 2147483653 is not below 2147483648; items are numbered after"),
+        (
+            {"train": TRAIN + (1 << 31)},
+            {},
+            r"train.npy, row 0: item 2147483651 cannot be a row index: ids of a file of this size lie below",
+        ),
         ({}, {"test": "tset_full.npy"}, r"tset_full.npy does not exist; did you mean 'test_full.npy'"),
         ({}, {"valid": "pickle.npy"}, r"pickle.npy is not a .npy file"),
         ({}, {"valid": "attack.npy"}, r"attack.npy cannot be read: it asks for '\w+\.system'\. Nothing but numbers"),

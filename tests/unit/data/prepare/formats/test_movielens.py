@@ -85,9 +85,9 @@ def test_features_of_films(folder: Path, make: Make) -> None:
         ),
         ("ratings.dat", "1::30::4::104", "1\t30\t4\t104", "ratings.dat, line 3: there are 1 values with '::' between"),
         ("ratings.dat", "1::30", "one::30", "ratings.dat, line 3: userId 'one' is not a whole number of at least 0"),
-        ("ratings.dat", "1::30", "1::", "ratings.dat, line 3: movieId '' is not a whole number of at least 0$"),
+        ("ratings.dat", "1::30", "1::", "ratings.dat, line 3: movieId is empty; fill it in, or remove the row"),
         ("ratings.dat", "::104", "::now", "ratings.dat, line 3: timestamp 'now' is not a number or a time"),
-        ("ratings.dat", "30::4::", "30::::", "ratings.dat, line 3: rating '' is not a number"),
+        ("ratings.dat", "30::4::", "30::::", "ratings.dat, line 3: rating is empty; fill it in"),
         ("ratings.csv", "1,30,4,104", "1,-30,4,104", "ratings.csv, line 4: movieId '-30' is not a whole number"),
         (
             "ratings.csv",
@@ -101,7 +101,12 @@ def test_features_of_films(folder: Path, make: Make) -> None:
             "user",
             "ratings.csv, line 1: the header must be userId,movieId,rating,timestamp",
         ),
-        ("u.data", "1\t30\t4\t104", "1 30 4 104", r"u.data, line 3: there are 1 values with '\\t' between them, not 4"),
+        (
+            "u.data",
+            "1\t30\t4\t104",
+            "1 30 4 104",
+            r"u.data, line 3: there are 1 values with '\\t' between them, but 4 columns",
+        ),
     ],
 )
 def test_bad_ratings(folder: Path, make: Make, name: str, old: str, new: str, message: str, tiny_blocks: None) -> None:
@@ -127,7 +132,7 @@ def test_folders_without_or_with_several_ratings(folder: Path, make: Make) -> No
     for name, message in (
         ("u1.base", r"u1\.base: unknown ending, known are \.csv, \.dat, \.data; other files are for 'table'"),
         ("u.dat", r"u\.dat does not exist; did you mean 'u\.data'"),
-        ("rating.csv", "the input has no interactions"),
+        ("rating.csv", r"rating\.csv cannot be read: it is empty; its first line must name the columns"),
     ):
         with pytest.raises(UserError, match=message):
             make(**LENS, input=str(folder / name))
