@@ -173,10 +173,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def test_where_no_worker_is_at_work_the_first_signal_ends(tmp_path: Path) -> None:
-    with pytest.raises(Stopped, match="no worker was at work") as stopped:
-        with on_signals(tmp_path, has_begun=lambda: False):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(10)
+    with (
+        pytest.raises(Stopped, match="no worker was at work") as stopped,
+        on_signals(tmp_path, has_begun=lambda: False),
+    ):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
     assert stopped.value.exit_code == 143
 
 
