@@ -23,7 +23,20 @@ import pytest
 
 pytestmark = pytest.mark.faults
 
-LONG = {"train.epochs": 70, "train.eval_every": 5, "sampler.batch_size": 64, "checkpoint.every_steps": 40}
+LONG = {"train.epochs": 120, "train.eval_every": 5, "sampler.batch_size": 64, "checkpoint.every_steps": 40}
+
+# `train` that looks for room, and says what it waits for, every few seconds.
+IMPATIENT = """
+import sys
+from dualgnn_dist.base.command_line import run_program
+from dualgnn_dist.launch import ray_train, ray_watch
+from dualgnn_dist import train
+
+ray_watch.SECONDS_BETWEEN = 2.0
+ray_train.SECONDS_BETWEEN_RESIZES = 10.0
+if __name__ == "__main__":
+    run_program(lambda: train.main(["--config", sys.argv[1]]))
+"""
 
 
 class Cluster:
@@ -110,7 +123,8 @@ def test_a_node_is_lost_in_an_epoch_and_comes_back(
     run = tmp_path / "runs" / "elastic"
     config = write_config({**LONG, "resources.num_workers": [1, 2], "run.name": "elastic"})
     time.sleep(8)  # the node joins
-    program = start_on("dualgnn_dist.train", "--config", config)
+    (tmp_path / "impatient.py").write_text(IMPATIENT)
+    program = start_on("impatient", config)
 
     program.wait_for(lambda: list((run / "checkpoints").glob("*-step-*/checkpoint.json")), "a checkpoint in an epoch")
     cluster.lose(node)
@@ -124,9 +138,8 @@ def test_a_node_is_lost_in_an_epoch_and_comes_back(
     assert program.wait(240) == 0, program.output
     assert any(re.match(r"worker \d .* died.*1 of 2 failures left", line) for line in program.lines), program.output
     assert not any(line.startswith(("Traceback", "(raylet")) for line in program.lines + program.complaints)
-    numbers, undisturbed = (
-        json.loads((r / "metrics.json").read_text()) for r in (run, trained({**LONG, "run.name": "u"}))
-    )
+    whole = trained({**LONG, "run.name": "undisturbed"})
+    numbers, undisturbed = (json.loads((folder / "metrics.json").read_text()) for folder in (run, whole))
     assert numbers["num_workers"] == 2
     for split in ("validation", "test"):
         for name, value in undisturbed[split].items():
@@ -135,25 +148,13 @@ def test_a_node_is_lost_in_an_epoch_and_comes_back(
     assert [line["epoch"] for line in history if "training" in line] == list(range(1, LONG["train.epochs"] + 1))
 
 
-WAITS = """
-import sys
-from dualgnn_dist.base.command_line import run_program
-from dualgnn_dist.launch import ray_watch
-from dualgnn_dist import train
-
-ray_watch.SECONDS_BETWEEN = 2.0
-if __name__ == "__main__":
-    run_program(lambda: train.main(["--config", sys.argv[1]]))
-"""
-
-
 def test_a_cluster_that_is_too_small_is_waited_for_and_a_signal_ends_that(
     cluster: Cluster, start_on: Callable[..., Any], write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
     node = cluster.join()
     time.sleep(8)
-    (tmp_path / "waits.py").write_text(WAITS)
-    program = start_on("waits", write_config({"resources.num_workers": 5}))
+    (tmp_path / "impatient.py").write_text(IMPATIENT)
+    program = start_on("impatient", write_config({"resources.num_workers": 5}))
     line = program.wait_for(
         lambda: next((line for line in program.lines if line.startswith("waiting for 5 workers")), None), "why it waits"
     )

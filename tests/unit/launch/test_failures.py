@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,7 @@ def test_stories_are_numbered_and_their_first_line_is_the_sentence(tmp_path: Pat
 
 def test_a_story_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
     (tmp_path / "failures").write_text("in the way")
-    assert failures.write(tmp_path, "it failed", "a story").endswith("so the whole story is:\na story")
+    assert failures.write(tmp_path, "it failed", "a story").endswith("so here is the whole story:\na story")
 
 
 def test_a_refusal_is_found_below_what_ray_wraps_it_in() -> None:
@@ -196,9 +195,9 @@ with in_process._watched(config):
 
 
 def test_a_kernel_that_never_ends_ends_the_run(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(HANGS), tmp_path], capture_output=True, text=True, timeout=60
-    )
+    (tmp_path / "hangs.py").write_text(HANGS)
+    command = [sys.executable, tmp_path / "hangs.py", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done
     assert done.stderr.startswith("error: no sign of life for 1 s (training, epoch 3, step 17): the run hangs")
     assert done.stderr.count("\n") == 1
