@@ -150,21 +150,21 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         if self._timeout is None:
             return
         silent = {rank for rank in ranks if self._silences[rank].is_too_long(self._timeout)}
-        if not silent:
-            return
+        if not silent or (all(self._is_waiting(rank) for rank in silent) and silent != ranks):
+            return  # who waits for one that moves on does not hang, however long that takes
         stuck = {rank for rank in ranks if self._silences[rank].seconds >= self._timeout / 2}
         self._stacks = self._answers({rank for rank in stuck if self._silences[rank].is_answering}, heartbeat.stacks)
         deaf = stuck - set(self._stacks)
-        last = {rank: self._silences[rank].last for rank in stuck}
-        busy = {rank for rank in stuck if not (pulse := last[rank]) or not pulse.is_waiting}
-        to_blame = deaf or busy or stuck
-        hangs = {
-            rank: ray_deaths.hang_of(last[rank], self._silences[rank].seconds, rank not in deaf) for rank in to_blame
-        }
+        to_blame = deaf or {rank for rank in stuck if not self._is_waiting(rank)} or stuck
+        hangs = {rank: ray_deaths.hang_of(self._silences[rank], rank not in deaf) for rank in to_blame}
         self._errors = {rank: (hang, str(hang)) for rank, hang in hangs.items()}
         for rank in stuck:
             _kill(self._members[rank])  # Ray would ask it to end, and leave a stopped process where it is
         raise WorkerGroupError("; ".join(map(str, hangs.values())), hangs)
+
+    def _is_waiting(self, rank: int) -> bool:
+        silence = self._silences[rank]
+        return silence.is_answering and silence.last is not None and silence.last.is_waiting
 
     def _who_is_gone(self, known: set[int]) -> Errors:
         """A worker whose connection breaks is heard before the one that died."""

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from ray.train import WorkerGroupError
 
 from dualgnn_dist.base.errors import Failed, UserError
-from dualgnn_dist.base.heartbeat import Pulse
-from dualgnn_dist.launch import failures, ray_deaths, ray_start
+from dualgnn_dist.base.heartbeat import Pulse, Silence
+from dualgnn_dist.launch import failures, ray_deaths, ray_start, ray_watch
 from dualgnn_dist.launch.ray_deaths import Member, hang_of, sentence
 from dualgnn_dist.launch.ray_waiting import waiting_line
 from dualgnn_dist.launch.ray_watch import user_error
@@ -49,7 +52,9 @@ def test_an_error_of_python_is_named_with_its_first_line() -> None:
 
 
 def test_a_hang_says_where() -> None:
-    hang = hang_of(Pulse(3, "training", 2, 17), 312.0, False)
+    silence = Silence()
+    silence.last, silence.seconds = Pulse(3, "training", 2, 17), 312.0
+    hang = hang_of(silence, False)
     assert str(hang) == "has not moved on for 5:12 and answers nothing: it stands at training, epoch 3, step 17"
     assert sentence(members(7), {0: (hang, "")}) == f"worker 0 (process 7 of 10.0.0.1) {hang}"
 
@@ -226,3 +231,45 @@ def test_only_what_this_process_started_is_killed() -> None:
         for process in (child, other):
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+def watch_of(*pulses: Pulse, seconds: float) -> Any:
+    """A watch that has seen these workers not move for so long."""
+    watch = ray_watch.Watch(SimpleNamespace(resources=SimpleNamespace(hang_timeout=10.0)), Path("nowhere"))  # type: ignore[arg-type]
+    for rank, pulse in enumerate(pulses):
+        watch._silences[rank] = Silence()
+        watch._silences[rank].last = pulse
+        watch._silences[rank].seconds = seconds if pulse.beats == 0 else 0.0
+        watch._members[rank] = Member(rank, 0, "n", "10.0.0.1", True)
+    return watch
+
+
+BUSY, WAITING, MOVING = (
+    Pulse(0, "training", is_slow=False),
+    Pulse(0, "training", is_waiting=True, is_slow=False),
+    Pulse(9, "training", is_slow=False),
+)
+
+
+@pytest.mark.parametrize(
+    ("pulses", "blamed"),
+    [
+        ((BUSY, WAITING), {0}),
+        ((WAITING, BUSY), {1}),
+        ((WAITING, WAITING), {0, 1}),
+        ((WAITING, MOVING), None),
+        ((MOVING, BUSY), {1}),
+    ],
+)
+def test_who_waits_for_another_one_is_not_to_blame(
+    pulses: tuple[Pulse, ...], blamed: set[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watch_of(*pulses, seconds=11.0)
+    monkeypatch.setattr(ray_watch, "_kill", lambda member: None)
+    monkeypatch.setattr(watch, "_answers", lambda ranks, question: dict.fromkeys(ranks, "a stack"))
+    if blamed is None:
+        watch._end_hanging({0, 1})
+        return
+    with pytest.raises(WorkerGroupError) as error:
+        watch._end_hanging({0, 1})
+    assert set(error.value.worker_failures) == blamed
