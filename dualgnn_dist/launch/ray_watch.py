@@ -43,7 +43,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
     def __init__(self, config: RunConfig, at_work: Path) -> None:
         self._config, self._at_work = config, at_work
         self._timeout, self._seconds_between = config.resources.hang_timeout, SECONDS_BETWEEN
-        self._num_failures = self._num_workers = 0
+        self._num_failures = self._num_failed_starts = self._num_workers = 0
         self._waiting: Waiting | None = None
         self._forget()
 
@@ -86,7 +86,9 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         """All workers are at work."""
         if self._waiting is not None:
             self._waiting.end()
-        self._at_work.touch()
+        self._num_failed_starts = 0
+        with contextlib.suppress(OSError):
+            self._at_work.touch()
         if self._num_workers not in (0, len(self._workers)):
             say(f"workers at work: {len(self._workers)}, before: {self._num_workers}")
         self._num_workers = len(self._workers)
@@ -196,11 +198,19 @@ class Watch(WorkerGroupCallback, ControllerCallback):
             self._num_failures += 1
             say(self._written(current_state.training_failed_error, f"{self._goes_on}{self._failures_left}"))
         elif state == "ReschedulingState" and "startup timed out" not in str(current_state.training_failed_error):
-            say(self._written(current_state.training_failed_error, "trying again to start the workers"))
+            self._start_failed(current_state.training_failed_error)
         elif state == "ShuttingDownState":
             error = getattr(current_state.next_state, "training_failed_error", None)
             if error is not None and user_error(error) is None:
                 self._written(error, self._ends)
+
+    def _start_failed(self, error: Any) -> None:
+        """Ray Train itself would try for ever."""
+        self._num_failed_starts += 1
+        most = self._config.resources.max_failures
+        if 0 <= most < self._num_failed_starts:
+            raise RuntimeError(self._written(error, self._ends))
+        say(self._written(error, "trying again to start the workers"))
 
     def _written(self, error: Any, then: str) -> str:
         what = ray_deaths.sentence(self._members, self._errors) if self._errors else f"the group failed: {first(error)}"
