@@ -103,6 +103,7 @@ def asked_of_ray(config: RunConfig, root: Path) -> Seen:
             scaling.resources_per_worker,
             torch_config.backend,
             given["run_config"].failure_config.max_failures,
+            torch_config.timeout_s,
         )
     }
 

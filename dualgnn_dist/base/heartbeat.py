@@ -10,11 +10,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-from dualgnn_dist.base.kernels import is_compiling
 
 SLOW = 6  # times the patience with a step: for what happens once, or reads and writes whole files
 _LONGEST_LOOK = 5.0  # seconds between two looks that count: a watcher that was stopped itself has seen nothing
@@ -84,6 +82,14 @@ def waiting() -> Iterator[None]:
         beat()
 
 
+def also_slow(doing: str, is_doing: Callable[[], bool]) -> None:
+    """From now on `is_doing` is asked too: while it holds, this process does `doing`, which is slow."""
+    _also_slow[doing] = is_doing
+
+
+_also_slow: dict[str, Callable[[], bool]] = {}
+
+
 def start() -> None:
     """A new run begins in this process."""
     beats = _heart.beats + 1
@@ -93,9 +99,8 @@ def start() -> None:
 
 def pulse() -> Pulse:
     """What this process says of itself."""
-    compiling = is_compiling()
-    doing = "compiling kernels" if compiling else _heart.doing
-    is_slow = compiling or _heart.is_slow
+    slow = next((doing for doing, is_doing in _also_slow.items() if is_doing()), None)
+    doing, is_slow = slow or _heart.doing, slow is not None or _heart.is_slow
     return Pulse(_heart.beats, doing, _heart.epoch, _heart.step, _heart.waiting > 0, is_slow)
 
 

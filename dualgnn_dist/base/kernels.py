@@ -26,6 +26,7 @@ import numba
 from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import say_aside
 from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root
@@ -204,16 +205,12 @@ def _kept(**options: Any) -> Any:
 
 _compiling = _Compiling()
 event.register("numba:compile", _compiling)
+heartbeat.also_slow("compiling kernels", _compiling.is_busy)
 
 
 def seconds_compiling() -> float:
     """How long this process has compiled kernels so far. Loading compiled ones does not count."""
     return _compiling.seconds()
-
-
-def is_compiling() -> bool:
-    """Whether a thread of this process compiles kernels right now."""
-    return _compiling.is_busy()
 
 
 kernel = _kept()

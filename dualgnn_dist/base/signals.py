@@ -11,12 +11,14 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 Tell = Callable[[int, int], None]
+SECONDS_OF_ONE = 0.5  # `timeout` and other wrappers pass one signal on twice: to the process, and to its group
 _OURS = (signal.SIGTERM, signal.SIGINT)
 _ending = threading.Lock()
 
@@ -24,6 +26,8 @@ _ending = threading.Lock()
 @contextmanager
 def heard(tell: Tell) -> Iterator[None]:
     """Calls `tell(number, how many so far)` in a thread for each SIGTERM and SIGINT that has a handler of Python's.
+
+    What comes within half a second of the last one is the same one.
 
     The handlers stay what they are. Within another `heard`, both hear. Outside the main thread, where Python allows
     none of this, it does nothing.
@@ -46,14 +50,14 @@ def heard(tell: Tell) -> Iterator[None]:
 
 
 def _listen(ear: socket.socket, tell: Tell, outer: int) -> None:
-    count = 0
+    count, last = 0, float("-inf")
     with contextlib.suppress(OSError):
         while numbers := ear.recv(64):
             if outer >= 0:
                 os.write(outer, numbers)
             for number in numbers:
-                if number in _OURS:
-                    count += 1
+                if number in _OURS and time.monotonic() - last > SECONDS_OF_ONE:
+                    count, last = count + 1, time.monotonic()
                     tell(number, count)
 
 

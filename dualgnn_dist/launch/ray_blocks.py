@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
+from dualgnn_dist.base.errors import Failed
+from dualgnn_dist.base.storage.files import cache_root
 from dualgnn_dist.data.prepare.cooccurrence.blocks import in_order
+from dualgnn_dist.launch import failures
+from dualgnn_dist.launch.ray_start import connected
+from dualgnn_dist.launch.ray_waiting import Waiting
+from dualgnn_dist.launch.ray_watch import first
 
 
 class RayMap:
@@ -37,7 +43,14 @@ class RayMap:
         def submit(block: tuple[Any, ...]) -> ray.ObjectRef:
             return _run.remote(function, there, block)
 
-        yield from in_order(submit, _collect, ray.cancel, blocks, in_flight)
+        waiting = Waiting()
+        waiting.begin("1 CPU to count co-occurrence", {"CPU": 1.0})
+        try:
+            for result in in_order(submit, _collect, ray.cancel, blocks, in_flight):
+                waiting.end()
+                yield result
+        finally:
+            waiting.end()
 
 
 @contextmanager
@@ -45,15 +58,12 @@ def ray_map(in_flight: int | None = None) -> Iterator[RayMap]:
     """Connects to the cluster of `RAY_ADDRESS` (as `ray job submit` sets it), or starts a local one.
 
     What was not connected before is disconnected at the end; a local cluster ends with that.
+
+    Raises:
+        UserError, Failed: as `connected`; a task failed again and again.
     """
-    was_running = ray.is_initialized()
-    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # no colour codes in logs that are files
-    ray.init(ignore_reinit_error=True, logging_level="error")
-    try:
+    with connected(shows_dashboard=False):
         yield RayMap(in_flight)
-    finally:
-        if not was_running:
-            ray.shutdown()
 
 
 @ray.remote(num_cpus=1)
@@ -67,4 +77,7 @@ def _collect(task: ray.ObjectRef) -> Any:
         return ray.get(task)
     except RayTaskError as error:
         cause = error.cause
+    except RayError as error:  # it died with its worker or node, and so did its repetitions
+        what = f"a task of the cluster failed for good ({type(error).__name__}: {first(error)})"
+        cause = Failed(failures.write(cache_root(), what, "".join(traceback.format_exception(error))))
     raise cause

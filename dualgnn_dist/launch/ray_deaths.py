@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.heartbeat import Pulse
+from dualgnn_dist.base.heartbeat import Pulse, Silence
 from dualgnn_dist.base.screen import duration, visible
 
 _TAIL_BYTES = 20_000
@@ -128,8 +128,9 @@ def log_of(process: int) -> str:
     return ""
 
 
-def hang_of(pulse: Pulse | None, seconds: float, is_answering: bool) -> Hang:
+def hang_of(silence: Silence, is_answering: bool) -> Hang:
     """What is said of a worker that does not move."""
+    pulse, seconds = silence.last, silence.seconds
     doing = "it never said what it does" if pulse is None else f"it stands at {pulse.described}"
     answers = "" if is_answering else " and answers nothing"
     return Hang(f"has not moved on for {duration(seconds)}{answers}: {doing}")

@@ -27,12 +27,11 @@ _LEADER = "TrainController"  # what it prints are our lines about the whole run
 def shown(folder: Path) -> Iterator[None]:
     """Takes over what Ray prints; standard error goes into `folder`. Where Ray was told to print nothing, nothing."""
     handlers = [handle for name, handle in dispatcher.handlers if name == _HANDLER]
-    if not handlers:
-        yield
-        return
-    screen, prints = _Screen(folder / FILE, handlers[0]), ray._private.worker.print_to_stdstream
+    screen = _Screen(folder / FILE, handlers[0] if handlers else lambda batch: None)
+    prints = ray._private.worker.print_to_stdstream
     dispatcher.remove_handler(_HANDLER)
-    dispatcher.add_handler(_HANDLER, screen)
+    if handlers:
+        dispatcher.add_handler(_HANDLER, screen)
     ray._private.worker.print_to_stdstream = screen  # what a raylet reports comes this way
     try:
         yield

@@ -31,12 +31,12 @@ _LEAST_FREE = 64 << 20  # bytes for Ray's logs and sockets
 
 
 @contextmanager
-def connected(shows_workers: bool = True, folder: Path | None = None) -> Iterator[None]:
+def connected(shows_workers: bool = True, folder: Path | None = None, shows_dashboard: bool = True) -> Iterator[None]:
     """Connects to the cluster of `RAY_ADDRESS`, or starts a local one; what was connected before stays so.
 
     Args:
         shows_workers: whether what workers print appears here too.
-        folder: of the run; what Ray's processes write to standard error is kept there.
+        folder: of the run; what Ray's processes write to standard error is kept there, or else in the cache.
 
     Raises:
         UserError: no cluster answers at the address, it is of another version, or a local one has no place.
@@ -48,7 +48,8 @@ def connected(shows_workers: bool = True, folder: Path | None = None) -> Iterato
     _keep_ray_quiet()
     _check_address() if os.environ.get(ADDRESS) else _check_place()
     dashboard = _start(shows_workers)
-    say(f"Ray dashboard: http://{dashboard}  (its token: ray get-auth-token)")
+    if shows_dashboard and dashboard:
+        say(f"Ray dashboard: http://{dashboard}  (its token: ray get-auth-token)")
     try:
         with shown(folder or cache_root()):
             yield

@@ -35,6 +35,7 @@ from dualgnn_dist.training.stop import on_signals
 from dualgnn_dist.training.trainer import Diverged
 
 WorkerFunction = Callable[[RunConfig, Host, Any], Any]
+SECONDS_BETWEEN_RESIZES = 60.0  # looks for room for more workers, which costs what came after the last checkpoint
 _HEALTH_CHECK = "RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"  # read where a run starts, handed to its controller
 
 
@@ -65,7 +66,10 @@ def fit(config: RunConfig, function: WorkerFunction, argument: Any, callbacks: S
         _worker,
         train_loop_config={"config": config, "function": function, "argument": argument},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=resources.num_workers, use_gpu=resources.use_gpu, resources_per_worker=per_worker
+            num_workers=resources.num_workers,
+            use_gpu=resources.use_gpu,
+            resources_per_worker=per_worker,
+            elastic_resize_monitor_interval_s=SECONDS_BETWEEN_RESIZES,
         ),
         torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo", timeout_s=_longest(config)),
         run_config=ray.train.RunConfig(

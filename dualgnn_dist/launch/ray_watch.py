@@ -43,7 +43,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
     def __init__(self, config: RunConfig, at_work: Path) -> None:
         self._config, self._at_work = config, at_work
         self._timeout, self._seconds_between = config.resources.hang_timeout, SECONDS_BETWEEN
-        self._num_failures = self._num_workers = 0
+        self._num_failures = self._num_failed_starts = self._num_workers = 0
         self._waiting: Waiting | None = None
         self._forget()
 
@@ -86,7 +86,9 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         """All workers are at work."""
         if self._waiting is not None:
             self._waiting.end()
-        self._at_work.touch()
+        self._num_failed_starts = 0
+        with contextlib.suppress(OSError):
+            self._at_work.touch()
         if self._num_workers not in (0, len(self._workers)):
             say(f"workers at work: {len(self._workers)}, before: {self._num_workers}")
         self._num_workers = len(self._workers)
@@ -150,21 +152,21 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         if self._timeout is None:
             return
         silent = {rank for rank in ranks if self._silences[rank].is_too_long(self._timeout)}
-        if not silent:
-            return
+        if not silent or (all(self._is_waiting(rank) for rank in silent) and silent != ranks):
+            return  # who waits for one that moves on does not hang, however long that takes
         stuck = {rank for rank in ranks if self._silences[rank].seconds >= self._timeout / 2}
         self._stacks = self._answers({rank for rank in stuck if self._silences[rank].is_answering}, heartbeat.stacks)
         deaf = stuck - set(self._stacks)
-        last = {rank: self._silences[rank].last for rank in stuck}
-        busy = {rank for rank in stuck if not (pulse := last[rank]) or not pulse.is_waiting}
-        to_blame = deaf or busy or stuck
-        hangs = {
-            rank: ray_deaths.hang_of(last[rank], self._silences[rank].seconds, rank not in deaf) for rank in to_blame
-        }
+        to_blame = deaf or {rank for rank in stuck if not self._is_waiting(rank)} or stuck
+        hangs = {rank: ray_deaths.hang_of(self._silences[rank], rank not in deaf) for rank in to_blame}
         self._errors = {rank: (hang, str(hang)) for rank, hang in hangs.items()}
         for rank in stuck:
             _kill(self._members[rank])  # Ray would ask it to end, and leave a stopped process where it is
         raise WorkerGroupError("; ".join(map(str, hangs.values())), hangs)
+
+    def _is_waiting(self, rank: int) -> bool:
+        silence = self._silences[rank]
+        return silence.is_answering and silence.last is not None and silence.last.is_waiting
 
     def _who_is_gone(self, known: set[int]) -> Errors:
         """A worker whose connection breaks is heard before the one that died."""
@@ -196,11 +198,19 @@ class Watch(WorkerGroupCallback, ControllerCallback):
             self._num_failures += 1
             say(self._written(current_state.training_failed_error, f"{self._goes_on}{self._failures_left}"))
         elif state == "ReschedulingState" and "startup timed out" not in str(current_state.training_failed_error):
-            say(self._written(current_state.training_failed_error, "trying again to start the workers"))
+            self._start_failed(current_state.training_failed_error)
         elif state == "ShuttingDownState":
             error = getattr(current_state.next_state, "training_failed_error", None)
             if error is not None and user_error(error) is None:
                 self._written(error, self._ends)
+
+    def _start_failed(self, error: Any) -> None:
+        """Ray Train itself would try for ever."""
+        self._num_failed_starts += 1
+        most = self._config.resources.max_failures
+        if 0 <= most < self._num_failed_starts:
+            raise RuntimeError(self._written(error, self._ends))
+        say(self._written(error, "trying again to start the workers"))
 
     def _written(self, error: Any, then: str) -> str:
         what = ray_deaths.sentence(self._members, self._errors) if self._errors else f"the group failed: {first(error)}"

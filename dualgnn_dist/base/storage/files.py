@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 
+from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import Say
 from dualgnn_dist.base.storage.space import explained
@@ -80,20 +81,21 @@ def locked(path: Path, say: Say, waiting_for: str) -> Iterator[None]:
     """
     # Never a lock by the mere presence of a file: that outlives a holder that was killed.
     lock = filelock.FileLock(path, fallback_to_soft=False)
-    if not _acquired(lock, blocking=False):
+    if not _acquired(lock, seconds=0):
         say(f"waiting for another process of this node: {waiting_for}")
-        _acquired(lock, blocking=True)
+        while not _acquired(lock, seconds=5):
+            heartbeat.beat()
     try:
         yield
     finally:
         lock.release()
 
 
-def _acquired(lock: filelock.BaseFileLock, blocking: bool) -> bool:
+def _acquired(lock: filelock.BaseFileLock, seconds: float) -> bool:
     folder = Path(lock.lock_file).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=blocking)
+        lock.acquire(timeout=seconds)
     except filelock.Timeout:
         return False
     except OSError as error:

@@ -102,6 +102,7 @@ CHANGES: dict[str, Change] = {
     "resources.cpus_per_worker": Change(2, shows="kernel_threads"),
     "resources.cpus_per_worker of a worker of Ray": Change(2, ON_RAY, shows="ray", by=asked_of_ray),
     "resources.max_failures": Change(5, ON_RAY, shows="ray", by=asked_of_ray),
+    "resources.hang_timeout": Change(60.0, ON_RAY, shows="ray", by=asked_of_ray),
     "checkpoint.every_steps": Change(2, shows="reports"),
     "checkpoint.every_minutes": Change(1e-9, shows="reports"),
     "run.name": Change("other", shows="place"),
