@@ -220,22 +220,11 @@ class Trainer:
             path = record.write(self.run.folder, epoch + 1, step + 1, {"not_finite": not_finite, "workers": workers})
             self.recorder.diverged(progress, epoch + 1, step + 1, path)
             self.run.keep_record()
-            where = f"step {step + 1} of epoch {epoch + 1}"
-            what = f"{where} gave a loss or a gradient that is not finite"
-            if bad_step is None:
-                what = f"what the run had learned by {where} is not finite ({', '.join(not_finite)})"
-            message = (
-                f"training has diverged: {what}; largest in the batch: {record.sentence(workers)}; the batch is in "
-                f"{path}; {self._cure()}"
-            )
+            newest, rate = self.run.newest(), self.config.optimizer.rate
+            cure = record.cure(None if newest is None else newest.name, rate)
+            what = record.told(epoch + 1, step + 1, not_finite if bad_step is None else None, workers)
+            message = f"training has diverged: {what}; the batch is in {path}; {cure}"
         return Diverged(world.gather_texts(message)[0])
-
-    def _cure(self) -> str:
-        rate, newest = self.config.optimizer.rate, self.run.newest()
-        slower = f"--resume optimizer.learning_rate={rate / 10:g} (it is {rate:g})"
-        if newest is None:
-            return f"mend such content, or begin anew with a lower rate: {slower}"
-        return f"mend such content, or go on from the last good checkpoint, {newest.name}, with a lower rate: {slower}"
 
     def _validate(self) -> None:
         heartbeat.phase("ranking the validation items")

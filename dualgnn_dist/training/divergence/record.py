@@ -62,6 +62,28 @@ def write(folder: Path, epoch: int, step: int, values: dict[str, Any]) -> Path:
     return path
 
 
+def told(epoch: int, step: int, not_finite: Sequence[str] | None, workers: Sequence[dict[str, Any]]) -> str:
+    """What went wrong in a step, both counted from 1, and what was largest in its batch.
+
+    Args:
+        not_finite: what of the state is not, where no step was caught; None: the step itself was not finite.
+        workers: what `in_batch` gave each.
+    """
+    where = f"step {step} of epoch {epoch}"
+    what = f"{where} gave a loss or a gradient that is not finite"
+    if not_finite is not None:
+        what = f"what the run had learned by {where} is not finite ({', '.join(not_finite)})"
+    return f"{what}; largest in the batch: {sentence(workers)}"
+
+
+def cure(newest: str | None, rate: float) -> str:
+    """What to do, from the name of the last good checkpoint, if there is one, and the learning rate."""
+    slower = f"--resume optimizer.learning_rate={rate / 10:g} (it is {rate:g})"
+    if newest is None:
+        return f"mend such content, or begin anew with a lower rate: {slower}"
+    return f"mend such content, or go on from the last good checkpoint, {newest}, with a lower rate: {slower}"
+
+
 def sentence(workers: Sequence[dict[str, Any]]) -> str:
     """The largest of each kind over all workers, from what `in_batch` gave each; empty where there is nothing."""
     said = []
