@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +201,21 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_of_the_new(
     assert "0.0 MB are free" in said[-1] and "the older checkpoints are still there" in said[-1]
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_the_system_refuses_to_write_is_said(tmp_path: Path) -> None:
+    """The system's own refusal, in the middle of torch's writing: files may not grow beyond a megabyte."""
+    table = ShardedTable("users", 100_000, {"id": TablePart(4, xavier_normal)}, World(), 1, AdamConfig(learning_rate=1))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"epoch-00001.partial cannot be written: files may not become as large"):
+            checkpoint.save(
+                tmp_path / "epoch-00001", World(), dense={}, dense_optimizer={}, tables={"users": table}, progress={}
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _remembering(file: Any, write: Any, data: Any) -> int:
