@@ -117,6 +117,13 @@ def _cause(text: str, member: Member | None) -> str:
     return "killed from outside by a signal such as SIGKILL, as far as can be known"
 
 
+def of_a_start(text: str) -> str:
+    """Why no worker came to its work, from the text of Ray's error."""
+    if is_death(text):
+        return f"one died ({_cause(text, None)})"
+    return visible((text.strip().splitlines() or ["no reason was given"])[-1])[:300]
+
+
 def log_of(process: int) -> str:
     """The end of what a worker of this node has written to standard error; nothing where that is not known."""
     with contextlib.suppress(OSError):

@@ -6,8 +6,11 @@ import errno
 import os
 import re
 import shutil
+import signal
 import socket
+import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -51,10 +54,23 @@ def connected(shows_workers: bool = True, folder: Path | None = None, shows_dash
     if shows_dashboard and dashboard:
         say(f"Ray dashboard: http://{dashboard}  (its token: ray get-auth-token)")
     try:
-        with shown(folder or cache_root()):
+        with shown(folder or cache_root()), _sigterm_ends():
             yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _sigterm_ends() -> Iterator[None]:
+    """With the exit code of the signal; the handler that `ray.init` has set ends with 15."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _keep_ray_quiet() -> None:

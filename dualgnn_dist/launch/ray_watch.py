@@ -213,7 +213,10 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         say(self._written(error, "trying again to start the workers"))
 
     def _written(self, error: Any, then: str) -> str:
-        what = ray_deaths.sentence(self._members, self._errors) if self._errors else f"the group failed: {first(error)}"
+        if self._errors:
+            what = ray_deaths.sentence(self._members, self._errors)
+        else:
+            what = f"the workers could not be started: {ray_deaths.of_a_start(str(error))}"
         story = ray_deaths.story([*self._members.values()], self._errors, self._stacks)
         return failures.write(self._config.run.folder, f"{what}; {then}", f"{story}\n=== Ray Train\n{error}")
 
@@ -231,7 +234,9 @@ class Watch(WorkerGroupCallback, ControllerCallback):
     def _ends(self) -> str:
         newest = Run(self._config.run).newest()
         kept = "it has no checkpoint" if newest is None else f"--resume goes on from {newest}"
-        return f"resources.max_failures={self._config.resources.max_failures} are used up and the run ends; {kept}"
+        most = self._config.resources.max_failures
+        used_up = f"resources.max_failures={most} are used up and " if self._num_failures >= most >= 0 else ""
+        return f"{used_up}the run ends; {kept}"
 
 
 def first(error: Any) -> str:

@@ -14,7 +14,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT
 
 LONGEST_README = 150  # lines
-MADE = ("runs", "stores", "site")  # by the programs
+MADE = ("runs", "stores", "site", "failures", "ray")  # by the programs
 # Folders of a run, and the first words of TensorBoard's tags.
 NO_FILES = ("checkpoints/", "representations/", "step/", "sampler/", "tables/", "training/", "validation/")
 BUILT_FROM = ["docs", "benchmarks/results", "cluster", "dualgnn_dist"]

@@ -67,6 +67,7 @@ def refuses(config, host, argument):
 
 
 def crashes(config, host, argument):
+    time.sleep(3)
     if host.world.rank == 1:
         os.kill(os.getpid(), signal.SIGSEGV)
     host.world.barrier()

@@ -137,6 +137,12 @@ def test_a_run_survives_the_death_of_a_worker(
     assert program.wait() == 0, program.output
     assert not program.leftovers()
     assert re.search(r"resumed from .*epoch-0000\d after epoch \d", "\n".join(program.lines)), program.output
+    assert program.complaints == [] and not any("(raylet)" in line for line in program.lines), "more than a sentence"
+    (said,) = [line for line in program.lines if "failures left" in line]
+    assert re.match(
+        r"worker 0 \(process \d+ of .*\) died .* goes on from .*epoch-0000\d \(1 of 2 failures left\)", said
+    )
+    assert (run / "failures" / "0001.txt").read_text().startswith(said.partition("; the whole story")[0])
 
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in history if "training" in line] == list(range(1, 9)), "each epoch once"

@@ -23,8 +23,7 @@ from dualgnn_dist.base import kernels
 from dualgnn_dist.base.kernels import digest, kernel_sources, remove_older
 
 PACKAGE = Path(dualgnn_dist.__file__).parent
-STORAGE = (f"storage/{name}" for name in ("__init__", "files", "names", "removal"))
-NEEDED = ("__init__.py", *(f"base/{name}.py" for name in ("__init__", "errors", "screen", "kernels", *STORAGE)))
+NEEDED = ("__init__.py", *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "base").rglob("*.py")))
 
 FACTOR = """
 from dualgnn_dist.base.kernels import kernel
