@@ -38,11 +38,19 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
 
 
 def run_program(program: Callable[[], None]) -> None:
-    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback."""
+    """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback.
+
+    So does what the system says of a path: a name too long, a place that may not be read.
+    """
     try:
         program()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except Stopped as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)
