@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from dualgnn_dist.data.prepare.cooccurrence.blocks import in_order
+from dualgnn_dist.launch.ray_temporary import refuse_long_folder
 
 
 class RayMap:
@@ -48,6 +49,8 @@ def ray_map(in_flight: int | None = None) -> Iterator[RayMap]:
     """
     was_running = ray.is_initialized()
     os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # no colour codes in logs that are files
+    if not was_running:
+        refuse_long_folder()
     ray.init(ignore_reinit_error=True, logging_level="error")
     try:
         yield RayMap(in_flight)

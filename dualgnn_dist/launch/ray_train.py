@@ -23,6 +23,7 @@ from dualgnn_dist.base.screen import say
 from dualgnn_dist.base.storage.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch.ray_metrics import RayMetrics
+from dualgnn_dist.launch.ray_temporary import refuse_long_folder
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.stop import on_signals
@@ -55,6 +56,7 @@ def connected(shows_workers: bool = True) -> Iterator[None]:
         yield
         return
     _keep_ray_quiet()
+    refuse_long_folder()
     started = ray.init(logging_level="error", log_to_driver=shows_workers)
     say(f"Ray dashboard: http://{started.dashboard_url}  (its token: ray get-auth-token)")
     try:

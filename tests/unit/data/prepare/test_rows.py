@@ -61,7 +61,9 @@ def test_the_latest_is_held_out_however_times_are_written(folder: Path, make: Ma
         first = min(float(TIMES[name](k)) for k in range(NUM_ITEMS))
         times = store.interactions("train").timestamps
         assert times is not None and times.to_numpy().min() >= np.floor(first)  # stored as whole numbers
-        lines = path.read_text().replace("user,item,time,title", "user_id:token\titem_id:token\ttimestamp:float\tt:token")
+        lines = path.read_text().replace(
+            "user,item,time,title", "user_id:token\titem_id:token\ttimestamp:float\tt:token"
+        )
         (folder / "x.inter").write_text(lines.replace(",", "\t"))
         other = make(format="recbole", split="leave_one_out", options={"id_type": "integer"})
         assert dict(pairs(other, "test")) == last_items()
@@ -69,7 +71,9 @@ def test_the_latest_is_held_out_however_times_are_written(folder: Path, make: Ma
 
 def test_the_earliest_of_doubles_stays_by_its_fraction(folder: Path, make: Make) -> None:
     (folder / "log.csv").write_text("user,item,t\n" + "".join(f"0,{k},{k}.5\n0,{k},{k}.25\n" for k in range(4)))
-    store = make(format="table", input=str(folder / "log.csv"), split="leave_one_out", options={"timestamp_column": "t"})
+    store = make(
+        format="table", input=str(folder / "log.csv"), split="leave_one_out", options={"timestamp_column": "t"}
+    )
     assert pairs(store, "test") == [(0, 3)]
     assert store.manifest.settings["rows"]["duplicates"] == 4
 
@@ -88,10 +92,14 @@ def test_a_split_by_time_without_times_is_refused(folder: Path, make: Make, form
     message = f"prepare.split is '{split}', which goes by time, but the format '{format}' has no times"
     if format == "table":
         section = {"input": str(write_log(folder / "log.csv", str))}
-        message = "log.csv has the columns user, item, time, title; name that of the times with prepare.options.timestamp"
+        message = (
+            "log.csv has the columns user, item, time, title; name that of the times with prepare.options.timestamp"
+        )
     elif format == "recbole":
         (folder / "x.inter").write_text("user_id:token\titem_id:token\ttime:float\nu\ti\t1\n")
-        message = "x.inter has the columns user_id, item_id, time; name that of the times with prepare.options.timestamp"
+        message = (
+            "x.inter has the columns user_id, item_id, time; name that of the times with prepare.options.timestamp"
+        )
     elif format == "mmrec":
         (folder / "x.inter").write_text("userID\titemID\tx_label\n0\t0\t0\n")
     elif format == "adjacency":
@@ -120,7 +128,9 @@ def test_marks_in_a_column_that_is_not_read_take_no_row(folder: Path, make: Make
     assert store.manifest.settings["rows"] == rows
     assert any("96 rows, 96 interactions" in line for line in lines)
     path = write_log(folder / f"bad{ending}", str, lambda k: '"live' if k in (5, 40) else "x", separator)
-    with pytest.raises(UserError, match=r"line 6: a value begins with a quotation mark .* set prepare\.options\.quotes"):
+    with pytest.raises(
+        UserError, match=r"line 6: a value begins with a quotation mark .* set prepare\.options\.quotes"
+    ):
         make(format="table", input=str(path), split="random")
     cured = make(format="table", input=str(path), split="random", options={"quotes": "none"})
     assert cured.manifest.settings["rows"]["interactions"] == 96

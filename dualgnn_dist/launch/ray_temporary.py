@@ -1,0 +1,26 @@
+"""Where a local Ray keeps its sockets: the system takes paths of 107 bytes, and a long TMPDIR makes longer ones."""
+
+from __future__ import annotations
+
+import os
+
+from dualgnn_dist.base.errors import UserError
+
+LIMIT = 107
+_BELOW = (
+    "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # what Ray puts there, a process id of 7
+)
+
+
+def refuse_long_folder() -> None:
+    """Raises UserError where a Ray that is started here could not open its sockets; one that runs already can."""
+    if os.environ.get("RAY_ADDRESS"):
+        return
+    name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    folder = os.environ.get(name, "/tmp")
+    size = len(os.fsencode(folder + _BELOW))
+    if size > LIMIT:
+        raise UserError(
+            f"{name}={folder} is too long a path for Ray: its sockets there would have names of {size} bytes, and the "
+            f"system takes {LIMIT}; set RAY_TMPDIR to a shorter folder, such as /tmp"
+        )
