@@ -7,9 +7,8 @@ import os
 from dualgnn_dist.base.errors import UserError
 
 LIMIT = 107
-_BELOW = (
-    "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"  # what Ray puts there, a process id of 7
-)
+# What Ray puts there, with its starter's process id.
+_BELOW = "/ray/session_2026-01-01_00-00-00_000000_{}/sockets/plasma_store"
 
 
 def refuse_long_folder() -> None:
@@ -18,7 +17,7 @@ def refuse_long_folder() -> None:
         return
     name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
     folder = os.environ.get(name, "/tmp")
-    size = len(os.fsencode(folder + _BELOW))
+    size = len(os.fsencode(folder + _BELOW.format(os.getpid())))
     if size > LIMIT:
         raise UserError(
             f"{name}={folder} is too long a path for Ray: its sockets there would have names of {size} bytes, and the "

@@ -138,7 +138,7 @@ def test_marks_in_a_column_that_is_not_read_take_no_row(folder: Path, make: Make
 
 def test_the_counts_add_up(folder: Path, make: Make) -> None:
     lines = [f"{user},{item},{1 + (user + item) % 5}\n" for user in range(9) for item in range(9)]
-    lines += lines[:7] + ["77,0,5\n"]
+    lines += [*lines[:7], "77,0,5\n"]
     (folder / "log.csv").write_text("user,item,rating\n" + "\n".join(lines))
     options = {"rating_column": "rating", "min_rating": 2.0}
     said: list[str] = []
