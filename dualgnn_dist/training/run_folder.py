@@ -27,7 +27,7 @@ CONFIG, HISTORY, METRICS, CHECKPOINTS = "config.yaml", "history.jsonl", "metrics
 REPRESENTATIONS, TENSORBOARD, RAY = "representations", "tensorboard", "ray"
 
 _CHECKPOINT = re.compile(r"epoch-\d{5,}(-step-\d{7,})?(\.partial|\.old)?")
-_STATE = re.compile(r"checkpoint\.json|[^/]+\.pt")  # a checkpoint's files
+_STATE = re.compile(r"(checkpoint\.json|[^/]+\.pt)(\.partial)?")  # a checkpoint's files, and such on their way up
 _OWN = re.compile(
     r"config\.yaml|history\.jsonl|metrics\.json|trackers\.json|stop|representations/[^/]+\.arrow"
     rf"|{CHECKPOINTS}/{_CHECKPOINT.pattern}/({_STATE.pattern})|({TENSORBOARD}|{RAY})/.+"
@@ -96,7 +96,7 @@ def is_checkpoint(name: str) -> bool:
 
 def files_of_checkpoint(names: Iterable[str]) -> list[str]:
     """Those of the names of a checkpoint's files that are a checkpoint's; its manifest first, by which it is whole."""
-    return sorted((name for name in names if _STATE.fullmatch(name)), key=lambda name: name.endswith(".pt"))
+    return sorted((name for name in names if _STATE.fullmatch(name)), key=lambda name: not name.endswith(".json"))
 
 
 def clear_cut_off(folder: Path) -> list[Path]:
