@@ -20,6 +20,7 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import CountProgress, Say, say
 from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root, locked, write_atomically
 from dualgnn_dist.base.storage.remote import RemoteFolder, in_parallel
+from dualgnn_dist.base.storage.space import explained
 from dualgnn_dist.data.store.schema import (
     MANIFEST,
     Manifest,
@@ -31,6 +32,7 @@ from dualgnn_dist.data.store.schema import (
 from dualgnn_dist.data.store.tables import refuse_manifest
 
 _MEGABYTE = 1_000_000
+_ADVICE = f"delete copies of other stores there, or choose another disk with data.cache=FOLDER or {CACHE_VARIABLE}"
 
 
 def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = say) -> Path:
@@ -53,7 +55,8 @@ def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = s
         return _with_manifest(folder, text)
     with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
         if not _is_whole(folder, manifest) or (verify and _damaged(folder, manifest)):
-            _fetch(remote, manifest, text, folder, say)
+            with explained(folder, sum(shard.num_bytes for shard in manifest.shards), _ADVICE):
+                _fetch(remote, manifest, text, folder, say)
     return _with_manifest(folder, text)
 
 
@@ -221,8 +224,7 @@ def _check_space(folder: Path, num_bytes: int, url: str) -> None:
     if num_bytes > free:
         raise UserError(
             f"copying {url} needs {num_bytes / _MEGABYTE:,.0f} MB and {folder.parent} has {free / _MEGABYTE:,.0f} MB "
-            f"left; delete copies of other stores there, or choose another disk with data.cache=FOLDER or "
-            f"{CACHE_VARIABLE}"
+            f"left; {_ADVICE}"
         )
 
 
