@@ -23,7 +23,8 @@ from dualgnn_dist.base import kernels
 from dualgnn_dist.base.kernels import digest, kernel_sources, remove_older
 
 PACKAGE = Path(dualgnn_dist.__file__).parent
-NEEDED = ("__init__.py", *(f"base/{name}.py" for name in ("__init__", "errors", "files", "screen", "kernels")))
+_OF_BASE = ("__init__", "errors", "screen", "kernels", "storage/__init__", "storage/files", "storage/space")
+NEEDED = ("__init__.py", *(f"base/{name}.py" for name in _OF_BASE))
 
 FACTOR = """
 from dualgnn_dist.base.kernels import kernel
