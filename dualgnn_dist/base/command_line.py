@@ -54,7 +54,8 @@ def _tell(line: str) -> None:
 def run_program(program: Callable[[], None]) -> None:
     """Runs a verb: a `UserError` becomes its message on standard error and exit code 2, never a traceback.
 
-    The second SIGTERM or Ctrl-C ends it at once, in whatever state it is.
+    So does what the system says of a path: a name too long, a place that may not be read. The second SIGTERM or Ctrl-C
+    ends it at once, in whatever state it is.
     """
     try:
         with second_ends_at_once():
@@ -65,6 +66,11 @@ def run_program(program: Callable[[], None]) -> None:
     except Failed as failed:
         _tell(f"error: {failed}")
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        _tell(f"error: {error.filename}: {error.strerror}")
+        sys.exit(2)
     except Stopped as stopped:
         _tell(f"stopped: {stopped}")
         sys.exit(stopped.exit_code)

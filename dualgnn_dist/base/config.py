@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -54,14 +55,14 @@ def from_mapping(cls: type[T], values: Mapping[str, Any] | None, where: str = ""
     """
     values = {} if values is None else values
     if not isinstance(values, Mapping):
-        raise UserError(f"config section {where or 'root'!r} must be a mapping of keys to values, not {values!r}")
+        raise UserError(f"config section {where or 'root'!r} must be a mapping of keys to values, not {shown(values)}")
     hints = _hints(cls)  # type: ignore[arg-type]
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     for key in values:
         if key in getattr(cls, "GONE", {}):
             raise UserError(f"{_dotted(where, key)} is gone: {cls.GONE[key]}")  # type: ignore[attr-defined]
         if key not in fields:
-            raise UserError(f"unknown config key {_dotted(where, str(key))!r}{nearest(str(key), fields)}")
+            raise UserError(f"unknown config key {_dotted(where, str(key))[:200]!r}{nearest(str(key)[:200], fields)}")
     made = {}
     for name, field in fields.items():
         if name in values:
@@ -93,7 +94,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         if value in typing.get_args(hint) and not isinstance(value, float):
             return value
         options = [str(option) for option in typing.get_args(hint)]
-        raise UserError(f"{where}={value!r} is not one of {', '.join(options)}{nearest(str(value), options)}")
+        raise UserError(f"{where}={shown(value)} is not one of {', '.join(options)}{nearest(str(value), options)}")
     if origin in (Union, types.UnionType):
         return _convert_union(hint, value, where)
     if origin is tuple:
@@ -108,7 +109,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         return _convert_float(value, where)
     if hint in (int, str, bool, type(None)) and type(value) is hint:
         return value
-    raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
+    raise UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}")
 
 
 def plain(config: Any) -> Any:
@@ -126,9 +127,9 @@ def _convert_float(value: float | str, where: str) -> float:
     try:
         number = float(value)  # YAML 1.1 reads 1e-3 as a string
     except ValueError:
-        raise UserError(f"{where}={value!r} must be a number, not str") from None
+        raise UserError(f"{where}={shown(value)} must be a number, not str") from None
     if not math.isfinite(number):  # it would pass every check for a range, and fail far from here
-        raise UserError(f"{where}={value!r} must be a finite number")
+        raise UserError(f"{where}={shown(value)} must be a finite number")
     return number
 
 
@@ -140,17 +141,17 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
             return convert(option, value, where)
         except UserError:
             continue
-    raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
+    raise UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}")
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     hints = typing.get_args(hint)
     if not isinstance(value, (list, tuple)):
-        raise UserError(f"{where}={value!r} must be {_type_name(hint)}, not {type(value).__name__}")
+        raise UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}")
     if len(hints) == 2 and hints[1] is Ellipsis:
         hints = (hints[0],) * len(value)
     if len(hints) != len(value):
-        raise UserError(f"{where}={value!r} must have {len(hints)} values, not {len(value)}")
+        raise UserError(f"{where}={shown(value)} must have {len(hints)} values, not {len(value)}")
     return tuple(convert(item_hint, item, where) for item_hint, item in zip(hints, value, strict=True))
 
 
@@ -167,6 +168,14 @@ def _type_name(hint: Any) -> str:
     return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}.get(
         hint, getattr(hint, "__name__", str(hint))
     )
+
+
+def shown(value: Any) -> str:
+    """As Python writes it, if that is not too long for a sentence."""
+    words = reprlib.Repr()
+    words.maxstring = words.maxother = words.maxlong = 200
+    words.maxdict = words.maxlist = words.maxtuple = 12
+    return words.repr(value)
 
 
 def _dotted(where: str, key: str) -> str:

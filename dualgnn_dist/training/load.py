@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import dualgnn_dist
-from dualgnn_dist.base.config import convert, from_mapping
+from dualgnn_dist.base.config import convert, from_mapping, shown
+from dualgnn_dist.base.documents import read_yaml_text
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.training.config import SECTIONS, ModelSection, RunConfig, RunSection
 
+MAX_DOTS = 16  # of an override
 Change = tuple[str, Any]
 """A dotted key, `section.key`, and its value."""
 
@@ -78,11 +78,11 @@ def merged(sections: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, 
     by_model = _by_model(values.pop("for_model", None))
     model = values.setdefault("model", {})
     if not isinstance(model, dict):
-        raise UserError(f"config section 'model' must be a mapping with a name, not {model!r}")
+        raise UserError(f"config section 'model' must be a mapping with a name, not {shown(model)}")
     name = next((value for key, value in reversed(changes) if key == "model.name"), model.get("name"))
     for asked in [name, *by_model]:
         if not isinstance(asked, str) or asked not in MODELS:
-            raise UserError(f"unknown model {asked!r}{nearest(str(asked), MODELS)}")
+            raise UserError(f"unknown model {shown(asked)}{nearest(str(asked)[:200], MODELS)}")
     if model.get("name") != name:
         values["model"] = {"name": name}
     for key, value in [*by_model.get(name, {}).items(), *changes]:
@@ -92,11 +92,11 @@ def merged(sections: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, 
 
 def _by_model(section: Any) -> dict[Any, dict[str, Any]]:
     if section is not None and not isinstance(section, Mapping):
-        raise UserError(f"for_model must be a mapping of model names to values, not {section!r}")
+        raise UserError(f"for_model must be a mapping of model names to values, not {shown(section)}")
     by_model = {name: {} if values is None else values for name, values in (section or {}).items()}
     for name, values in by_model.items():
         if not isinstance(values, Mapping):
-            raise UserError(f"for_model.{name} must be a mapping of section.key to values, not {values!r}")
+            raise UserError(f"for_model.{name} must be a mapping of section.key to values, not {shown(values)}")
         if "model.name" in values or not all(isinstance(dotted, str) for dotted in values):
             raise UserError(f"for_model.{name} must map section.key to values, and cannot change model.name")
     return by_model
@@ -118,14 +118,18 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if str(path) in shipped and not Path(path).exists():
         path = shipped[str(path)]
     try:
-        values = yaml.safe_load(Path(path).read_text())
+        if Path(path).exists() and not Path(path).is_file():
+            raise UserError(f"config file {str(path)!r} is a folder, a pipe or a device; name a plain file")
+        values = read_yaml_text(Path(path).read_text(encoding="utf-8-sig"))
+    except UserError:
+        raise
     except FileNotFoundError:
         others = ", ".join(sorted(str(other) for other in Path(path).parent.glob("*.yaml"))) or "none"
         raise UserError(
             f"no config file {str(path)!r}; YAML files in that folder: {others}; "
             f"names of configs that come with the package: {', '.join(sorted(shipped))}"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"config file {str(path)!r} cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
         raise UserError(
@@ -145,12 +149,12 @@ def parse_overrides(overrides: Sequence[str]) -> list[Change]:
 
 def _parse_override(override: str) -> Change:
     key, equals, text = override.partition("=")
-    if not equals or "." not in key:
-        raise UserError(f"override {override!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
+    if not equals or "." not in key or key.count(".") > MAX_DOTS:
+        raise UserError(f"override {override[:200]!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
     try:
-        return key, yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"the value of override {override!r} cannot be read: {error}") from error
+        return key, read_yaml_text(text)
+    except ValueError as error:
+        raise UserError(f"the value of override {override[:200]!r} cannot be read: {error}") from error
 
 
 def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
@@ -169,7 +173,7 @@ def _check_sections(names: Iterable[str]) -> None:
     known = [field.name for field in dataclasses.fields(RunConfig)]
     for name in names:
         if name not in known:
-            raise UserError(f"unknown config section {name!r}{nearest(name, known)}")
+            raise UserError(f"unknown config section {name!r}{nearest(str(name), known)}")
 
 
 def _check_metric(metric: str, ks: Sequence[int]) -> None:
@@ -194,6 +198,6 @@ def load_prepare(
         raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
     data = values.get("data") or {}
     if not isinstance(data, Mapping):
-        raise UserError(f"config section 'data' must be a mapping of keys to values, not {data!r}")
+        raise UserError(f"config section 'data' must be a mapping of keys to values, not {shown(data)}")
     store, cache = (convert(str | None, data.get(key), f"data.{key}") for key in ("store", "cache"))
     return from_mapping(PrepareConfig, values["prepare"], "prepare"), store, cache

@@ -14,6 +14,7 @@ filter         duplicates, k-core
 split          which interactions train
 counting_sort  both sparse directions of the training interactions
 cooccurrence   users that share items
+scale          how large the columns of modalities are
 features       modalities in item order
 pipeline       all of it, in this order, into a StoreWriter
 """

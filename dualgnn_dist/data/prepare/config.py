@@ -26,6 +26,8 @@ class PrepareConfig:
             for all; `cold_items`: whole items are held out, the rest is split as by `random`.
         split_shares: of training, validation and test.
         cold_share: of the items that `cold_items` holds out.
+        standardize: bring every column of the modalities' vectors to mean 0 and deviation 1 over the items that have
+            it, constant ones to 0; tokens stay as they are.
         k_core: drop users and items with fewer interactions until none is left; 0 keeps all.
         num_co_users: K_store, the co-occurrence neighbours kept of a user.
         max_item_degree: items with more training users are left out of the co-occurrence counts; null: exact counts.
@@ -43,6 +45,7 @@ class PrepareConfig:
     split: SplitMethod = "given"
     split_shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
     cold_share: float = 0.1
+    standardize: bool = False
     k_core: int = 0
     num_co_users: int = 200
     max_item_degree: int | None = None

@@ -14,28 +14,38 @@ from dualgnn_dist.base.storage.space import explained, reserve
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
-from dualgnn_dist.data.prepare.reading import refuse_first
+from dualgnn_dist.data.prepare.reading import BLOCK_BYTES, refuse_first
+from dualgnn_dist.data.prepare.scale import CURE, REFUSED, Scales, largest_of, warning
 from dualgnn_dist.data.prepare.scratch import ADVICE
 from dualgnn_dist.data.store.schema import ModalityInfo
 from dualgnn_dist.data.store.writer import StoreWriter
 
 
 def write_features(
-    writer: StoreWriter, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray
+    writer: StoreWriter,
+    name: str,
+    modality: RawModality,
+    ids: IdTable,
+    kept: np.ndarray,
+    standardize: bool = False,
+    note: Callable[[str], None] = lambda line: None,
 ) -> ModalityInfo:
     """Writes the table `features/<name>`.
 
     Args:
         ids: of all items that the interactions name.
         kept: int64 [I], the rows of `ids` that the store keeps, ascending.
+        standardize: brings every column of vectors to mean 0 and deviation 1.
+        note: is told of a column that drowns the others.
 
     Raises:
-        UserError: an unknown or repeated item, a missing row, a value that is no finite number; says where.
+        UserError: an unknown or repeated item, a missing row, a value that is no finite number or beyond all scales;
+            says where.
     """
     store_rows = _StoreRows(name, modality, ids, kept)
     table = f"features/{name}"
     if modality.kind == "dense":
-        dimension = _write_dense(writer, table, modality, store_rows)
+        dimension = _write_dense(writer, table, modality, store_rows, standardize, note)
     else:
         dimension = _write_tokens(writer, table, modality, store_rows)
     store_rows.refuse_missing_rows()
@@ -86,6 +96,17 @@ class _StoreRows:
             wrong = wrong & block.present
         self._refuse(block, wrong, lambda k: "a value is NaN or infinite; leave the row empty where an item misses it")
 
+    def refuse_huge(self, block: FeatureBlock, values: np.ndarray) -> None:
+        """Refuses the first row with a value whose square is no number any more."""
+        largest = np.abs(values).max(axis=1, initial=0)
+        wrong = (largest > REFUSED) & (True if block.present is None else block.present)
+
+        def say(row: int) -> str:
+            column = int(np.abs(values[row]).argmax())
+            return f"column {column} holds {values[row, column]:.3g}, beyond {REFUSED:g} no model can train; {CURE}"
+
+        self._refuse(block, wrong, say)
+
     def refuse_missing_rows(self) -> None:
         """Where rows are items, there must be a row for each."""
         if self.modality.row_keyed and not self._seen.all():
@@ -98,24 +119,39 @@ class _StoreRows:
         refuse_first(wrong, block.place or (lambda row: self.modality.place(block.first_row + row)), say)
 
 
-def _write_dense(writer: StoreWriter, table: str, modality: RawModality, store_rows: _StoreRows) -> int:
+def _write_dense(
+    writer: StoreWriter,
+    table: str,
+    modality: RawModality,
+    store_rows: _StoreRows,
+    standardize: bool,
+    note: Callable[[str], None],
+) -> int:
     num_items, dimension = len(store_rows.present), modality.dimension
+    dtype = "float64" if standardize else modality.dtype  # until then no digit is cut
     with tempfile.TemporaryFile(dir=writer.folder) as file:  # rows come in any order: the disk holds them
-        num_bytes = num_items * dimension * np.dtype(modality.dtype).itemsize
+        num_bytes = num_items * dimension * np.dtype(dtype).itemsize
         with explained(writer.folder, num_bytes, ADVICE):
             reserve(file.fileno(), num_bytes)
-        column = np.memmap(file, dtype=modality.dtype, mode="r+", shape=(num_items, dimension))
+        column = np.memmap(file, dtype=dtype, mode="r+", shape=(num_items, dimension))
         for block in modality.blocks():
             assert isinstance(block.values, np.ndarray)
             with np.errstate(over="ignore"):
-                values = block.values.astype(modality.dtype, copy=False)
+                values = block.values.astype(dtype, copy=False)
             store_rows.refuse_values(block, ~np.isfinite(values).all(axis=1))
+            if not standardize:
+                store_rows.refuse_huge(block, values)
             positions, rows = store_rows.kept(block, len(values))
             column[rows] = values[positions]
+        whole, block_rows = (column, store_rows.present), max(1, BLOCK_BYTES // (8 * dimension))
+        scales = Scales.of(*whole, block_rows) if standardize else None
+        if scales is None and (drowns := warning(largest_of(*whole, block_rows))) is not None:
+            note(f"{modality.place(0).rpartition(', ')[0]}: {drowns}")
         for start in range(0, num_items, writer.rows_per_shard):
             part = slice(start, start + writer.rows_per_shard)
             missing = pa.array(~store_rows.present[part])
-            values = pa.array(np.asarray(column[part]).reshape(-1))
+            numbers = np.asarray(column[part]) if scales is None else scales.standardized(column[part])
+            values = pa.array(numbers.astype(modality.dtype, copy=False).reshape(-1))
             writer.append(table, {"feature": pa.FixedSizeListArray.from_arrays(values, dimension, mask=missing)})
         del column
     return dimension

@@ -53,7 +53,7 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
     """
-    with StoreWriter(output, config.rows_per_shard, config.overwrite, say) as writer:
+    with _enough_memory(), StoreWriter(output, config.rows_per_shard, config.overwrite, say) as writer:
         scratch = Scratch(writer.folder, BLOCK_ROWS)
         with _stage("read", say) as note:
             raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
@@ -78,7 +78,7 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
         modalities = {}
         for name, modality in raw.modalities.items():
             with _stage(name, say) as note:
-                modalities[name] = write_features(writer, name, modality, item_ids, items)
+                modalities[name] = write_features(writer, name, modality, item_ids, items, config.standardize, note)
                 note(f"{modalities[name].num_present:,} of {len(items):,} items")
         num_interactions = {name: len(part) for name, part in parts.items()}
         rows["interactions"] = sum(num_interactions.values())
@@ -214,6 +214,16 @@ def _write_cooccurrence(
         num_popular = int(np.count_nonzero(item_user.degrees() > config.max_item_degree))
         note(f"{num_popular:,} items with more than {config.max_item_degree:,} users were not counted")
     return num_popular
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise UserError(
+            f"prepare needs more memory than there is ({error}); is one of the sizes or ids wrong?"
+        ) from error
 
 
 @contextmanager

@@ -92,9 +92,10 @@ def required_folder(input: str | None, format: str) -> Path:
     if input is None:
         raise UserError(f"the format {format!r} needs prepare.input, the folder of its files")
     folder = Path(input)
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        raise UserError(f"prepare.input={input} is not a folder{nearest(folder.name, siblings)}")
+    with readable(folder):
+        if not folder.is_dir():
+            siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+            raise UserError(f"prepare.input={input} is not a folder{nearest(folder.name, siblings)}")
     return folder
 
 
@@ -127,9 +128,19 @@ def row_numbers(column: pl.Series, name: str, place: Place, cure: str = "") -> p
 def npy_array(path: Path) -> np.ndarray:
     """The array of a `.npy` file, mapped, never unpickled. Raises UserError where the file is missing or none."""
     try:
-        return np.load(existing(path), mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path} is not a .npy file of numbers ({error})") from error
+        with readable(path):
+            array = np.load(existing(path), mmap_mode="r", allow_pickle=False)
+    except UserError:
+        raise
+    except Exception as error:  # any that the header's author could provoke: sizes that overflow, syntax that is none
+        words = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path} is not a .npy file of numbers ({words})") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise UserError(f"{path} is a .npz archive; save one array of it with numpy.save")
+    if isinstance(array, np.memmap) and array.offset + array.nbytes < path.stat().st_size:
+        raise UserError(f"{path} goes on behind the {list(array.shape)} values that its header names; save it again")
+    return array
 
 
 def npy_modality(path: Path, items: pl.Series | None = None) -> RawModality:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def _sizes(options: DualGNNOptions, parts: dict[str, _Pairs], feature_rows: dict
     limit = ids.end + (options.num_users or (0 if lowest >= ids.end else lowest))
     for pairs in parts.values():
         for part, _, items in pairs.blocks():
-            refuse_first(items >= limit, part.place, lambda row, items=items: ids.words("item", items[row]))
+            refuse_first(items >= limit, part.place, partial(_too_large, ids, items))
     source = "that of prepare.options; items are numbered after the users"
     num_users = options.num_users
     if num_users is None:
@@ -186,6 +187,10 @@ def _sizes(options: DualGNNOptions, parts: dict[str, _Pairs], feature_rows: dict
         if rows > options.num_items:
             raise UserError(f"{path} has {rows} item rows, but prepare.options.num_items is {options.num_items}")
     return _Sizes(num_users, options.num_items, source)
+
+
+def _too_large(ids: RowIds, items: np.ndarray, row: int) -> str:
+    return ids.words("item", items[row])
 
 
 def _dictionary(path: Path) -> dict[int, Any]:

@@ -15,7 +15,7 @@ from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, 
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.raw_data import RawData
-from dualgnn_dist.data.prepare.reading import existing
+from dualgnn_dist.data.prepare.reading import existing, readable
 
 FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
 SEPARATORS = {Path(name).suffix: separator for name, separator in FILES.items()}
@@ -44,7 +44,8 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
     if input is None:
         raise UserError("the format 'movielens' needs prepare.input, the file of the ratings or its folder")
     path = Path(input)
-    path = _only_file(path) if path.is_dir() else existing(path)
+    with readable(path):
+        path = _only_file(path) if path.is_dir() else existing(path)
     separator = SEPARATORS.get(path.suffix)
     if separator is None:
         raise UserError(f"{path}: unknown ending, known are {', '.join(SEPARATORS)}; other files are for 'table'")

@@ -70,6 +70,7 @@ PREPARE_CHANGES: dict[str, Any] = {
     "split": "cold_items",
     "split_shares": [0.5, 0.25, 0.25],
     "k_core": 5,
+    "standardize": True,
     "num_co_users": 3,
     "max_item_degree": 9,
     "rows_per_shard": 50,

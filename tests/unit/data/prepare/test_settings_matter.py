@@ -52,6 +52,7 @@ CHANGES: dict[str, Change] = {
     "split": Change("cold_items"),
     "split_shares": Change([0.6, 0.2, 0.2]),
     "cold_share": Change(0.3, {"split": "cold_items"}),
+    "standardize": Change(True),
     "k_core": Change(6),
     "num_co_users": Change(3),
     "max_item_degree": Change(5),

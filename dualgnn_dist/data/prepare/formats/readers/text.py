@@ -124,8 +124,8 @@ def _texts(values: pa.Array, path: Path, lines: np.ndarray) -> pl.Series:
                 str(value.as_py() or b"", "utf-8")
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{path}, line {line}: {value.as_py()[:40]!r} is not UTF-8; save the file in that encoding, as with "
-                    "`iconv -f LATIN1 -t UTF-8`"
+                    f"{path}, line {line}: {value.as_py()[:40]!r} is not UTF-8; save the file in that encoding, "
+                    "as with `iconv -f LATIN1 -t UTF-8`"
                 ) from error
         raise
     return pl.Series(pl.from_arrow(values))

@@ -1,0 +1,155 @@
+"""What the fuzzers break: valid small inputs of every reader, and how each is read.
+
+A target is a line in `TARGETS`. `write` makes a folder of valid files; `read` reads it and raises `UserError` where it
+refuses; whatever else it raises is a find. The Hypothesis tests and `benchmarks/fuzz.py` both go by this table.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.training.load import load, load_prepare
+from tests.conformance.test_formats import WRITERS
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+TOKENS = [
+    b'"',
+    b",",
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\n\n",
+    b"\0",
+    b" ",
+    b"::",
+    b":",
+    b"-",
+    b"-1",
+    b".",
+    b"e9",
+    b"[",
+    b"{",
+]
+TOKENS += [b"nan", b"inf", b"1e300", b"99999999999", b"9223372036854775808", b"null", b"~", b"2020-01-01", b"&a", b"*a"]
+TOKENS += [
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b"\xe9",
+    b"\xc3",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\x7f",
+    b"\x80",
+    b"<<:",
+    b"!!",
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader, and what it reads; `write` gives what `read` needs beside the folder."""
+
+    write: Callable[[Path], Any]
+    read: Callable[[Path, Any], None]
+
+
+def mutate(content: bytes, choice: random.Random) -> bytes:
+    """One to four changes of a file: bits, bytes, slices, numbers and what means something to a reader."""
+    changed = bytearray(content)
+    for _ in range(choice.randint(1, 4)):
+        at, length = choice.randint(0, len(changed)), choice.choice([1, 1, 2, 4, 8, 40])
+        kind = choice.randrange(8)
+        if kind == 0 and changed:
+            changed[at % len(changed)] ^= 1 << choice.randrange(8)
+        elif kind == 1:
+            changed[at : at + length] = choice.randbytes(length)
+        elif kind == 2:
+            del changed[at : at + length]
+        elif kind == 3:
+            changed[at:at] = changed[at : at + length] * choice.choice([1, 2, 50])
+        elif kind == 4:
+            del changed[at:]
+        elif kind in (5, 6):
+            changed[at : at + choice.choice([0, 0, 1])] = choice.choice(TOKENS)
+        elif numbers := list(re.finditer(rb"\d+", changed)):
+            start, end = choice.choice(numbers).span()
+            changed[start:end] = choice.choice(
+                [b"-1", b"0", b"4294967296", b"1e38", b"0.5", b"", b"123456789012345678901"]
+            )
+    return bytes(changed)
+
+
+def damage(folder: Path, choice: random.Random) -> Path:
+    """Changes one file of a folder; returns which."""
+    file = choice.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+    file.write_bytes(mutate(file.read_bytes(), choice))
+    return file
+
+
+def _write_format(name: str, folder: Path) -> dict[str, Any]:
+    section = WRITERS[name](folder)
+    if name == "movielens":
+        section.update(split="random", split_shares=[0.8, 0.1, 0.1], options={"min_rating": 1})
+    return {"format": name, "num_threads": 1, "num_co_users": 4, "overwrite": True, "k_core": 1, **section}
+
+
+def _read_format(folder: Path, section: dict[str, Any]) -> None:
+    """Either a store whose counts add up, or a refusal that leaves nothing behind."""
+    beside = folder.with_name("made")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        store = Store.open(prepare(PrepareConfig(**section), beside / "store", say=lambda line: None))
+    except ValueError:
+        assert list(beside.iterdir()) == [], "a refusal left something behind"
+        raise
+    rows = store.manifest.settings["rows"]
+    assert 2 * rows["read"] == sum(rows.values()) and rows["interactions"] == sum(
+        store.manifest.num_interactions.values()
+    )
+    store.verify()
+
+
+def _write_config(folder: Path) -> None:
+    for name in ("quickstart", "tiktok", "paper"):
+        shutil.copy(CONFIGS / f"{name}.yaml", folder / "run.yaml")
+        break
+
+
+def _read_config(folder: Path, _: None) -> None:
+    """A config that is accepted comes back as it is from what it writes itself."""
+    config = load(folder / "run.yaml")
+    load_prepare(folder / "run.yaml")
+    assert yaml.safe_load(config.to_yaml()) == yaml.safe_load(config.to_yaml())
+
+
+def _write_store(folder: Path) -> None:
+    options = {"num_users": 60, "num_items": 90, "num_interactions": 900, "num_topics": 5}
+    config = PrepareConfig(format="synthetic", split="random", options=options, rows_per_shard=40, num_co_users=4)
+    prepare(config, folder / "store", say=lambda line: None)
+
+
+def _read_store(folder: Path, _: None) -> None:
+    store = Store.open(folder / "store")
+    store.verify()
+
+
+TARGETS: dict[str, dict[str, Target]] = {
+    "formats": {
+        name: Target(partial(_write_format, name), _read_format) for name in sorted(WRITERS) if name != "synthetic"
+    },
+    "config": {"run.yaml": Target(_write_config, _read_config)},
+    "manifest": {"store": Target(_write_store, _read_store)},
+}
