@@ -202,7 +202,7 @@ class Run:
         progress = Progress.of(checkpoint.describe(newest).progress)
         try:
             best = self._on_this_node(progress.best_epoch)
-            checkpoint.describe(best)
+            checkpoint.check_there(best)
         except UserError as error:
             say(f"the best checkpoint, of epoch {progress.best_epoch}, is lost ({error}): {newest} stands for it")
             return newest

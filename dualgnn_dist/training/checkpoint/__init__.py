@@ -37,7 +37,7 @@ from dualgnn_dist.training.checkpoint.manifest import (
     check_written_by,
     describe,
 )
-from dualgnn_dist.training.checkpoint.reading import Checkpoint, check, check_together, load, read_rows
+from dualgnn_dist.training.checkpoint.reading import Checkpoint, check, check_there, check_together, load, read_rows
 from dualgnn_dist.training.checkpoint.tensors import write_shard
 from dualgnn_dist.training.checkpoint.together import together
 from dualgnn_dist.training.checkpoint.writing import save
@@ -50,6 +50,7 @@ __all__ = [
     "Manifest",
     "SaveClock",
     "check",
+    "check_there",
     "check_together",
     "check_written_by",
     "complete",

@@ -56,6 +56,23 @@ def check(folder: Path, world: World) -> Manifest:
     return manifest
 
 
+def check_there(folder: Path) -> Manifest:
+    """Looks whether every file is there with its length, and reads none but the manifest.
+
+    Raises:
+        UserError: there is no checkpoint, or one of another format version.
+        Damaged: the manifest is not what was written, or a file is missing or of another length.
+    """
+    manifest = describe(folder)
+    for name in _files_of(manifest, World()):  # one worker alone reads all of them
+        path, written = folder / name, manifest.files.get(name)
+        if not path.is_file():
+            raise Damaged(f"the checkpoint's file {path} is missing; take another checkpoint")
+        if written is not None and path.stat().st_size != written.bytes:
+            raise Damaged(f"the checkpoint's file {path} has another length; take another checkpoint")
+    return manifest
+
+
 def check_together(folder: Path, world: World) -> Manifest:
     """`check` on every worker; collective.
 

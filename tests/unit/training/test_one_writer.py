@@ -161,10 +161,10 @@ def test_a_run_without_its_best_checkpoint_goes_on_from_what_is_whole(
     else:
         next(best.glob("checkpoint.json" if damage == "manifest" else "users-*")).unlink()
     assert Run(config.run).best().name == "epoch-00003"
-    assert "the checkpoint of the best epoch, 1, is gone" in capsys.readouterr().out
+    assert "the best checkpoint, of epoch 1, is lost" in capsys.readouterr().out
     longer = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=4))
     start_run(longer, resume=True)
-    assert "the best epoch, 1, is gone or damaged: it counts no more" in capsys.readouterr().out
+    assert "the best state so far, of epoch 1, is lost" in capsys.readouterr().out
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["best_epoch"] == 3 and set(metrics["validation"].values()) == {0.35}
     assert Run(config.run).best().name == "epoch-00003"
