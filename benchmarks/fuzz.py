@@ -38,7 +38,7 @@ def case(target: str, name: str, number: int, seed: int, valid: Path, told: Any,
     shutil.copytree(valid, folder)
     choice = random.Random(f"{seed}/{target}/{name}/{number}")
     for _ in range(choice.choice([1, 1, 1, 2])):
-        damage(folder, choice)
+        damage(folder, choice, TARGETS[target][name].breaks)
     try:
         TARGETS[target][name].read(folder, told)
     except UserError as error:
