@@ -37,6 +37,7 @@ def test_options_and_overrides_come_in_any_order() -> None:
     [
         (UserError("say this"), 2, "error: say this\n"),
         (Stopped("go on with --resume"), 143, "stopped: go on with --resume\n"),
+        (OSError(36, "File name too long", "x" * 300), 2, f"error: {'x' * 300}: File name too long\n"),
         (KeyboardInterrupt(), 130, "stopped by the keyboard\n"),
     ],
 )
