@@ -96,7 +96,7 @@ class _StoreRows:
 
     def refuse_huge(self, block: FeatureBlock, values: np.ndarray) -> None:
         """Refuses the first row with a value whose square is no number any more."""
-        largest = np.abs(values).max(axis=1, initial=0)
+        largest = np.abs(values).max(axis=1, initial=0).astype(np.float64)  # float16 holds no such limit
         wrong = (largest > REFUSED) & (True if block.present is None else block.present)
 
         def say(row: int) -> str:
