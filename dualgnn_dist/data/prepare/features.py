@@ -34,7 +34,7 @@ def write_features(
         ids: of all items that the interactions name.
         kept: int64 [I], the rows of `ids` that the store keeps, ascending.
         standardize: brings every column of vectors to mean 0 and deviation 1.
-        note: is told of a column that drowns the others.
+        note: is told of rows that are skipped, and of a column that drowns the others.
 
     Raises:
         UserError: an unknown or repeated item, a missing row, a value that is no finite number or beyond all scales;
@@ -47,6 +47,8 @@ def write_features(
     else:
         dimension = _write_tokens(writer, table, modality, store_rows)
     store_rows.refuse_missing_rows()
+    if store_rows.num_others:
+        note(f"skipped {store_rows.num_others:,} rows of items without an interaction")
     num_present = int(np.count_nonzero(store_rows.present))
     if not num_present:
         raise UserError(f"modality {name!r} has no value for any item; leave it out of prepare.modalities")
@@ -58,6 +60,7 @@ class _StoreRows:
 
     Attributes:
         present: bool [I], the items of the store for which a value has come.
+        num_others: the rows of items that no interaction names.
     """
 
     def __init__(self, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray) -> None:
@@ -66,6 +69,7 @@ class _StoreRows:
         self._of_id = np.full(len(ids), -1, dtype=np.int64)
         self._of_id[kept] = np.arange(len(kept))
         self._seen = np.zeros(len(ids), dtype=bool)
+        self.num_others = 0
 
     def kept(self, block: FeatureBlock, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """(positions in the block, item rows of the store) of the values that the store keeps."""
@@ -82,6 +86,7 @@ class _StoreRows:
             repeated = repeated | ~pl.Series(rows).is_first_distinct().to_numpy()
         self._refuse(block, repeated & ~unknown, lambda k: f"item {items[k]!r} has a row already")
         self._seen[rows[~unknown]] = True
+        self.num_others += int(np.count_nonzero(unknown))
         new = np.where(unknown, -1, self._of_id[rows])
         kept = new >= 0 if block.present is None else (new >= 0) & block.present
         positions = np.flatnonzero(kept)
