@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualgnn_dist.base.documents import MAX_DEPTH, MAX_LETTERS, read_json_text, read_yaml_text
+from dualgnn_dist.base.documents import MAX_DEPTH, MAX_LETTERS, read_yaml_text
 
 BOMB = "a: &a [x, x]\n" + "".join(
     f"{chr(98 + k)}: &{chr(98 + k)} [*{chr(97 + k)}, *{chr(97 + k)}]\n" for k in range(24)
@@ -54,9 +54,3 @@ def test_what_nobody_writes(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         read_yaml_text(text)
     assert "\n" not in str(error.value)
-
-
-def test_json_without_end() -> None:
-    assert read_json_text('{"a": [1]}') == {"a": [1]}
-    with pytest.raises(ValueError, match="nested too deep"):
-        read_json_text("[" * 200_000)
