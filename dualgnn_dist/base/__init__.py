@@ -2,7 +2,7 @@
 
 errors        the one error that a user is meant to read; the nearest name to a misspelt one
 optional      libraries that a part of the program needs, imported at first use
-documents     YAML and JSON that somebody wrote, as plain values
+documents     YAML that somebody wrote, as plain values
 config        frozen dataclasses from untrusted mappings, and back
 command_line  what the verbs share
 batch         what the steps of a mini-batch hand to one another
