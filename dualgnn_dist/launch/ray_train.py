@@ -152,11 +152,13 @@ def report_checkpoint(metrics: Mapping[str, Any], folder: Path) -> None:
     not copied.
     """
     if ray.train.get_context().get_world_rank() > 0:
-        ray.train.report(dict(metrics))
+        with heartbeat.waiting():
+            ray.train.report(dict(metrics))
         return
     with tempfile.TemporaryDirectory() as pointer:
         (Path(pointer) / "checkpoint.json").write_text(json.dumps({"folder": str(folder)}))
-        ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(pointer))
+        with heartbeat.waiting():
+            ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(pointer))
 
 
 def check_resources(config: RunConfig) -> None:
