@@ -12,8 +12,7 @@ kernels       how kernels are compiled, and where their machine code is kept
 csr           a graph's rows in memory-mapped shards, read by kernels
 raw_reads     the reads of memory by address that those kernels use
 randomness    random bits as a pure function of where they are used
-heartbeat     the sign of life of this process, and for how long there was none
-signals       SIGTERM and Ctrl-C, heard whatever the main thread does
+liveness      whether this process lives, and how it is ended
 world         who am I: rank, size, device; the collectives
 process       memory, threads and numbers of this process
 storage       where things lie, on this node and behind URLs, and who may write there

@@ -22,8 +22,8 @@ from typing import NoReturn
 import ray
 
 from dualgnn_dist.base.errors import Failed, UserError
+from dualgnn_dist.base.liveness.signals import descendants
 from dualgnn_dist.base.screen import say, visible
-from dualgnn_dist.base.signals import descendants
 from dualgnn_dist.base.storage.files import cache_root
 from dualgnn_dist.launch import failures
 from dualgnn_dist.launch.ray_screen import shown

@@ -19,9 +19,10 @@ import ray.train.torch
 from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from dualgnn_dist.base import heartbeat, screen
+from dualgnn_dist.base import screen
 from dualgnn_dist.base.errors import Failed, Stopped, UserError
-from dualgnn_dist.base.heartbeat import SLOW
+from dualgnn_dist.base.liveness import heartbeat
+from dualgnn_dist.base.liveness.heartbeat import SLOW
 from dualgnn_dist.base.process import HUGE_PAGES
 from dualgnn_dist.base.storage.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.world import World

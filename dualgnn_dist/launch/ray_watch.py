@@ -20,9 +20,9 @@ from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.heartbeat import Silence
+from dualgnn_dist.base.liveness import heartbeat
+from dualgnn_dist.base.liveness.heartbeat import Silence
 from dualgnn_dist.base.screen import duration, say
 from dualgnn_dist.launch import failures, ray_deaths
 from dualgnn_dist.launch.ray_deaths import Member

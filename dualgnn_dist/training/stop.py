@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from dualgnn_dist.base.errors import Stopped
-from dualgnn_dist.base.signals import end_now, heard
+from dualgnn_dist.base.liveness.signals import end_now, heard
 from dualgnn_dist.base.world import World
 
 STOP = "stop"

@@ -20,7 +20,7 @@ import os, signal, sys, time
 from dataclasses import replace
 from pathlib import Path
 
-from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.launch import workers
