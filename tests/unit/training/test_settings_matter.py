@@ -23,6 +23,7 @@ from observed_run import NUMBERS, Seen, asked_of_ray, device_of_tables, one_run,
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.data.store.shards import map_shard
 from dualgnn_dist.launch import in_process
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.training.config import SECTIONS, RunConfig, decision
@@ -132,7 +133,9 @@ def observe(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for name in ("store", "copy", "damaged"):
         shutil.copytree(demo_store.path, root / name)
     shard = root / "damaged" / demo_store.manifest.shards[0].file
-    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    data, vectors = bytearray(shard.read_bytes()), map_shard(shard)["feature"].values.to_numpy().tobytes()
+    data[data.find(vectors[:16])] ^= 1  # a number: what opening a store compares is whole
+    shard.write_bytes(data)
     (root / "config.yaml").write_text(yaml.safe_dump(BASE).replace("{root}", str(root)))
 
     def observe(by: Callable[[RunConfig, Path], Seen], *overrides: str) -> Seen:
