@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from dualgnn_dist.base.errors import UserError
 from tests.fuzz_targets import TARGETS, damage
 
+FINE = ("read", "refused")
 SECONDS_A_CASE = 60
 MEMORY = 8 << 30  # of a child; who asks for more has believed a number in a file
 
@@ -38,7 +40,7 @@ def case(target: str, name: str, number: int, seed: int, valid: Path, told: Any,
     shutil.copytree(valid, folder)
     choice = random.Random(f"{seed}/{target}/{name}/{number}")
     for _ in range(choice.choice([1, 1, 1, 2])):
-        damage(folder, choice)
+        damage(folder, choice, TARGETS[target][name].breaks)
     try:
         TARGETS[target][name].read(folder, told)
     except UserError as error:
@@ -52,7 +54,7 @@ def case(target: str, name: str, number: int, seed: int, valid: Path, told: Any,
 
 
 def child(target: str, name: str, first: int, seed: int, until: float, place: Path, results: Any) -> None:
-    """Runs cases from `first` on, and says before each which one it is."""
+    """Runs cases from `first` on, and says before each which one it is. A find waits to be kept."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     folder = place / "case"
     shutil.rmtree(folder, ignore_errors=True)
@@ -64,52 +66,72 @@ def child(target: str, name: str, first: int, seed: int, until: float, place: Pa
     number = first
     while time.time() < until:
         results.send((number, None, None))
-        results.send((number, *case(target, name, number, seed, valid, told, folder)))
+        outcome = case(target, name, number, seed, valid, told, folder)
+        results.send((number, *outcome))
+        if outcome[0] not in FINE:
+            results.recv()
         number += 1
     results.send(None)
 
 
-def fuzz(target: str, name: str, seed: int, seconds: float, keep: Path) -> dict[str, Any]:
-    """Cases of one reader for so long; finds are kept, each kind once."""
-    counts: Counter[str] = Counter()
-    finds: dict[str, str] = {}
-    number, until = 0, time.time() + seconds
-    with tempfile.TemporaryDirectory() as place:
-        while time.time() < until:
-            receiving, sending = multiprocessing.Pipe(duplex=False)
-            process = multiprocessing.get_context("spawn").Process(
-                target=child, args=(target, name, number, seed, until, Path(place), sending)
-            )
-            process.start()
-            sending.close()
-            running, is_over = number, False
-            while not is_over:
-                try:
-                    if not receiving.poll(SECONDS_A_CASE):
-                        kind, words = "hangs", f"{SECONDS_A_CASE} s"
-                    elif (message := receiving.recv()) is None:
-                        break
-                    else:
-                        running, kind, words = message
-                except EOFError:
+@dataclass
+class Outcomes:
+    """What the cases of one reader came to."""
+
+    target: str
+    name: str
+    seed: int
+    keep: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    finds: dict[str, str] = field(default_factory=dict)
+
+    def add(self, number: int, kind: str, words: str, folder: Path) -> None:
+        """Counts a case; keeps its input where it is the first find of its kind and place."""
+        self.counts[kind] += 1
+        key = f"{kind} {words.split(' ')[0]}"
+        if kind not in FINE and key not in self.finds:
+            self.finds[key] = words
+            kept = self.keep / f"{self.target}-{self.name}-{self.seed}-{number}"
+            shutil.copytree(folder, kept, dirs_exist_ok=True)
+            print(f"find: {kept}: {kind}: {words}", flush=True)
+
+    def follow(self, process: Any, results: Any, number: int, folder: Path) -> int:
+        """Counts what a child says until it ends; returns the number of the next case."""
+        while True:
+            try:
+                if not results.poll(SECONDS_A_CASE):
+                    process.kill()
                     process.join()
-                    kind, words = "dies", f"exit code {process.exitcode}"
-                if kind is None:
-                    continue
-                is_over = kind in ("hangs", "dies")
-                counts[kind] += 1
-                if kind not in ("read", "refused"):
-                    key = f"{kind} {words.split(' ')[0]}"
-                    if key not in finds:
-                        finds[key] = words
-                        shutil.copytree(
-                            Path(place) / "case", keep / f"{target}-{name}-{seed}-{running}", dirs_exist_ok=True
-                        )
-                        print(f"find: {target} {name} case {running}: {kind}: {words}", flush=True)
-            process.kill()
-            process.join()
-            number = running + 1
-    return {"target": target, "reader": name, "cases": sum(counts.values()), "counts": dict(counts), "finds": finds}
+                    self.add(number, "hangs", f"{SECONDS_A_CASE} s", folder)
+                    return number + 1
+                message = results.recv()
+            except EOFError:
+                process.join()
+                self.add(number, "dies", f"exit code {process.exitcode}", folder)
+                return number + 1
+            if message is None:
+                process.join()
+                return number + 1
+            number, kind, words = message
+            if kind is not None:
+                self.add(number, kind, words, folder)
+                if kind not in FINE:
+                    results.send("kept")
+
+
+def fuzz(target: str, name: str, seed: int, seconds: float, keep: Path) -> dict[str, Any]:
+    """Cases of one reader for so long."""
+    outcomes, number, until = Outcomes(target, name, seed, keep), 0, time.time() + seconds
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        while time.time() < until:
+            here, there = multiprocessing.Pipe()
+            arguments = (target, name, number, seed, until, Path(place), there)
+            process = multiprocessing.get_context("spawn").Process(target=child, args=arguments)
+            process.start()
+            there.close()
+            number = outcomes.follow(process, here, number, Path(place) / "case")
+    counts = dict(outcomes.counts)
+    return {"target": target, "reader": name, "cases": sum(counts.values()), "counts": counts, "finds": outcomes.finds}
 
 
 def main() -> None:

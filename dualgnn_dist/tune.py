@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from dualgnn_dist.base import command_line
-from dualgnn_dist.base.screen import say_aside
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,15 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = command_line.parse(parser(), arguments)
     from dualgnn_dist.launch.ray_tune.sweep import tune
     from dualgnn_dist.results.sweep_table import show
-    from dualgnn_dist.training.sweep.folder import Unaccounted
     from dualgnn_dist.training.sweep.load import load_sweep
 
     sweep = load_sweep(options.config, options.overrides)
-    try:
-        show(tune(sweep, options.resume))
-    except Unaccounted as missing:
-        say_aside(f"error: {missing}")
-        sys.exit(1)
+    show(tune(sweep, options.resume))
 
 
 if __name__ == "__main__":

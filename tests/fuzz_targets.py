@@ -15,11 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.launch.run import start_run
+from dualgnn_dist.results.finished_run import FinishedRun
+from dualgnn_dist.training import checkpoint
 from dualgnn_dist.training.load import load, load_prepare
 from tests.conformance.test_formats import WRITERS
 
@@ -59,16 +64,24 @@ TOKENS += [
 
 @dataclass(frozen=True)
 class Target:
-    """One reader, and what it reads; `write` gives what `read` needs beside the folder."""
+    """One reader, and what it reads.
+
+    Args:
+        write: makes the valid files, and gives what `read` needs beside the folder.
+        breaks: those of them that are damaged, as a pattern of `Path.glob`.
+        is_slow: its valid files take long to make; the suite leaves it to `benchmarks/fuzz.py`.
+    """
 
     write: Callable[[Path], Any]
     read: Callable[[Path, Any], None]
+    breaks: str = "**/*"
+    is_slow: bool = False
 
 
 def mutate(content: bytes, choice: random.Random) -> bytes:
     """One to four changes of a file: bits, bytes, slices, numbers and what means something to a reader."""
     changed = bytearray(content)
-    for _ in range(choice.randint(1, 4)):
+    for _ in range(choice.choice([1, 1, 1, 2, 4])):
         at, length = choice.randint(0, len(changed)), choice.choice([1, 1, 2, 4, 8, 40])
         kind = choice.randrange(8)
         if kind == 0 and changed:
@@ -91,9 +104,9 @@ def mutate(content: bytes, choice: random.Random) -> bytes:
     return bytes(changed)
 
 
-def damage(folder: Path, choice: random.Random) -> Path:
+def damage(folder: Path, choice: random.Random, breaks: str = "**/*") -> Path:
     """Changes one file of a folder; returns which."""
-    file = choice.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+    file = choice.choice(sorted(path for path in folder.glob(breaks) if path.is_file()))
     file.write_bytes(mutate(file.read_bytes(), choice))
     return file
 
@@ -146,10 +159,60 @@ def _read_store(folder: Path, _: None) -> None:
     store.verify()
 
 
+def _read_contents(folder: Path, _: None) -> None:
+    """All that training and ranking read, without `verify`."""
+    store = Store.open(folder / "store")
+    users = np.arange(store.manifest.num_users, dtype=np.int32)
+    items = np.arange(store.manifest.num_items, dtype=np.int32)
+    for graph, rows in ((store.user_item, users), (store.item_user, items), (store.user_cooccurrence, users)):
+        graph.gather(rows)
+    for split in ("train", "valid", "test"):
+        part = store.interactions(split)
+        assert len(part.users.to_numpy()) == len(part.items.to_numpy()) == len(part)
+    for split in ("valid", "test"):
+        store.held_out(split, users)
+    for name in store.manifest.modalities:
+        store.features(name).gather(items)
+    store.ids("users").to_pylist()
+
+
+def _write_run(folder: Path) -> None:
+    options = {"num_users": 60, "num_items": 90, "num_interactions": 900, "num_topics": 5}
+    sections = {
+        "prepare": {"format": "synthetic", "split": "random", "options": options},
+        "data": {"store": str(folder / "store")},
+        "model": {"name": "bpr_mf", "width": 4},
+        "train": {"epochs": 1, "eval_every": 1},
+        "resources": {"num_workers": 0},
+        "run": {"name": "fuzz", "output": str(folder / "runs")},
+    }
+    (folder / "run.yaml").write_text(yaml.safe_dump(sections))
+    start_run(load(folder / "run.yaml"))
+
+
+def _read_run(folder: Path, _: None) -> None:
+    run = FinishedRun.read(folder / "runs" / "fuzz")
+    run.learned(run.open_store())
+
+
+def _read_checkpoints(folder: Path, _: None) -> None:
+    manifests = sorted((folder / "runs").rglob(checkpoint.MANIFEST))
+    assert manifests
+    for place in (manifest.parent for manifest in manifests):
+        described = checkpoint.describe(place)
+        for name, table in described["tables"].items():
+            checkpoint.read_rows(place, name, described["num_shards"], torch.arange(table["num_rows"]))
+
+
 TARGETS: dict[str, dict[str, Target]] = {
     "formats": {
         name: Target(partial(_write_format, name), _read_format) for name in sorted(WRITERS) if name != "synthetic"
     },
     "config": {"run.yaml": Target(_write_config, _read_config)},
-    "manifest": {"store": Target(_write_store, _read_store)},
+    "manifest": {
+        "verified": Target(_write_store, _read_store),
+        "contents": Target(_write_store, _read_contents, is_slow=True),  # kernels read what is not checked
+    },
+    "checkpoint": {"checkpoint": Target(_write_run, _read_checkpoints, "runs/fuzz/checkpoints/**/*", is_slow=True)},
+    "run": {"run": Target(_write_run, _read_run, "runs/fuzz/**/*", is_slow=True)},
 }

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dualgnn_dist.base.errors import Failed, Stopped, UserError
+from dualgnn_dist.base.liveness.signals import second_ends_at_once
 from dualgnn_dist.base.screen import visible
-from dualgnn_dist.base.signals import second_ends_at_once
 
 
 def parser(verb: str, summary: str, example: str) -> argparse.ArgumentParser:

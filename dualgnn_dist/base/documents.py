@@ -1,4 +1,4 @@
-"""YAML and JSON that somebody wrote, as plain values; what only accident or malice would write is refused.
+"""YAML that somebody wrote, as plain values; what only accident or malice would write is refused.
 
 Nested too deep, it would exhaust the stack of whatever goes through it; names that stand for one another, the memory;
 keys that are no texts, or that come twice, would be dropped or taken for something else.
@@ -6,7 +6,6 @@ keys that are no texts, or that come twice, would be dropped or taken for someth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,14 +33,6 @@ def read_yaml_text(text: str) -> Any:
     except yaml.YAMLError as error:
         words = " ".join(str(error).split())
         raise ValueError(words.replace('in "<unicode string>", ', "at ")) from error
-
-
-def read_json_text(text: str) -> Any:
-    """The values of a JSON text. Raises ValueError where it is none, or nests without end."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
 
 
 class _Loader(yaml.SafeLoader):

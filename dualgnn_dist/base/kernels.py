@@ -26,8 +26,8 @@ import numba
 from numba.core import event
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, UserProvidedCacheLocator
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.screen import say_aside
 from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root
 from dualgnn_dist.base.storage.removal import remove_own

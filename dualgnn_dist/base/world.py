@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 
-from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.liveness import heartbeat
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from dualgnn_dist.base.heartbeat import beat
+from dualgnn_dist.base.liveness.heartbeat import beat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import metrics

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from dualgnn_dist.base.batch import to_device
-from dualgnn_dist.base.heartbeat import beat
+from dualgnn_dist.base.liveness.heartbeat import beat
 from dualgnn_dist.base.sparse import SparseRows, sparse_rows, transpose
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store

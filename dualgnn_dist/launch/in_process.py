@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.liveness import heartbeat
+from dualgnn_dist.base.liveness.signals import kill_descendants
 from dualgnn_dist.base.screen import duration, say_aside
-from dualgnn_dist.base.signals import kill_descendants
 from dualgnn_dist.base.world import World
 from dualgnn_dist.launch import failures
 from dualgnn_dist.training.config import RunConfig

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.heartbeat import Pulse, Silence
+from dualgnn_dist.base.liveness.heartbeat import Pulse, Silence
 from dualgnn_dist.base.screen import duration, visible
 
 _TAIL_BYTES = 20_000

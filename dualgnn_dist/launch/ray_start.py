@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -21,6 +22,7 @@ from typing import NoReturn
 import ray
 
 from dualgnn_dist.base.errors import Failed, UserError
+from dualgnn_dist.base.liveness.signals import descendants
 from dualgnn_dist.base.screen import say, visible
 from dualgnn_dist.base.storage.files import cache_root
 from dualgnn_dist.launch import failures
@@ -57,7 +59,31 @@ def connected(shows_workers: bool = True, folder: Path | None = None, shows_dash
         with shown(folder or cache_root()), _sigterm_ends():
             yield
     finally:
+        workers = _local_workers()
         ray.shutdown()
+        _kill_stopped(workers)
+
+
+def _local_workers() -> list[int]:
+    """Processes below a raylet that this process started."""
+    return [
+        worker for process in descendants(os.getpid()) if _name(process) == "raylet" for worker in descendants(process)
+    ]
+
+
+def _kill_stopped(workers: list[int]) -> None:
+    """A raylet leaves behind what is stopped, and who is stopped never sees that it is gone."""
+    for worker in workers:
+        with contextlib.suppress(OSError, IndexError):
+            state = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "T" and _name(worker).startswith("ray::"):
+                os.kill(worker, signal.SIGKILL)
+
+
+def _name(process: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    return ""
 
 
 @contextmanager

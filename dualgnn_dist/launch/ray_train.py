@@ -19,9 +19,10 @@ import ray.train.torch
 from ray.train import UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from dualgnn_dist.base import heartbeat, screen
+from dualgnn_dist.base import screen
 from dualgnn_dist.base.errors import Failed, Stopped, UserError
-from dualgnn_dist.base.heartbeat import SLOW
+from dualgnn_dist.base.liveness import heartbeat
+from dualgnn_dist.base.liveness.heartbeat import SLOW
 from dualgnn_dist.base.process import HUGE_PAGES
 from dualgnn_dist.base.storage.remote import RemoteFolder, is_url, join
 from dualgnn_dist.base.world import World
@@ -152,11 +153,13 @@ def report_checkpoint(metrics: Mapping[str, Any], folder: Path) -> None:
     not copied.
     """
     if ray.train.get_context().get_world_rank() > 0:
-        ray.train.report(dict(metrics))
+        with heartbeat.waiting():
+            ray.train.report(dict(metrics))
         return
     with tempfile.TemporaryDirectory() as pointer:
         (Path(pointer) / "checkpoint.json").write_text(json.dumps({"folder": str(folder)}))
-        ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(pointer))
+        with heartbeat.waiting():
+            ray.train.report(dict(metrics), checkpoint=ray.train.Checkpoint.from_directory(pointer))
 
 
 def check_resources(config: RunConfig) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.base.heartbeat import Silence
-from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.liveness import heartbeat
+from dualgnn_dist.base.liveness.heartbeat import Silence
+from dualgnn_dist.base.screen import duration, say
 from dualgnn_dist.launch import failures, ray_deaths
 from dualgnn_dist.launch.ray_deaths import Member
 from dualgnn_dist.launch.ray_waiting import SECONDS_BETWEEN, Waiting
@@ -31,6 +32,7 @@ from dualgnn_dist.training.run import Run
 
 Errors = dict[int, tuple[Exception, str]]
 _SECONDS_TO_ANSWER = 5.0
+_START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"  # after which Ray gives up waiting for resources
 
 
 class Watch(WorkerGroupCallback, ControllerCallback):
@@ -44,7 +46,6 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         self._config, self._at_work = config, at_work
         self._timeout, self._seconds_between = config.resources.hang_timeout, SECONDS_BETWEEN
         self._num_failures = self._num_failed_starts = self._num_workers = 0
-        self._waiting: Waiting | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -59,18 +60,31 @@ class Watch(WorkerGroupCallback, ControllerCallback):
 
     def after_controller_start(self, train_run_context: Any) -> None:
         """Nobody works yet."""
-        self._waiting = Waiting(self._seconds_between)
+        self._waiting, self._starting = Waiting(self._seconds_between), threading.Timer(0, print)
         self._wait_for(self._config.resources.fewest)
 
     def before_worker_group_start(self, worker_group_context: Any) -> None:
         """Ray Train has decided on a number, and asks for their resources."""
         self._wait_for(worker_group_context.num_workers)
+        self._starting.cancel()
+        if self._timeout is not None:
+            patience = float(os.environ.get(_START_TIMEOUT, 60)) + heartbeat.SLOW * self._timeout
+            self._starting = threading.Timer(patience, self._end_start, [patience])
+            self._starting.daemon = True
+            self._starting.start()
+
+    def _end_start(self, patience: float) -> None:
+        """The controller itself waits for a worker that never comes to its work, so no hook is called any more."""
+        known = ", ".join(member.described for member in self._members.values()) or "none of them is known"
+        kept = "--resume goes on from the last checkpoint, if it has one"
+        sentence = f"the workers did not start within {duration(patience)} ({known}) and the run ends; {kept}"
+        failures.write(self._config.run.folder, sentence, heartbeat.stacks())
+        os._exit(1)
 
     def _wait_for(self, number: int) -> None:
         resources = self._config.resources
         needs = {"CPU": float(number * resources.cpus_per_worker), "GPU": float(number * int(resources.use_gpu))}
-        if self._waiting is not None:
-            self._waiting.begin("1 worker" if number == 1 else f"{number} workers", needs)
+        self._waiting.begin("1 worker" if number == 1 else f"{number} workers", needs)
 
     def after_worker_group_start(self, worker_group: Any) -> None:
         """All processes are there."""
@@ -84,8 +98,8 @@ class Watch(WorkerGroupCallback, ControllerCallback):
 
     def after_worker_group_training_start(self, worker_group: Any) -> None:
         """All workers are at work."""
-        if self._waiting is not None:
-            self._waiting.end()
+        self._starting.cancel()
+        self._waiting.end()
         self._num_failed_starts = 0
         with contextlib.suppress(OSError):
             self._at_work.touch()
@@ -99,12 +113,12 @@ class Watch(WorkerGroupCallback, ControllerCallback):
 
     def after_worker_group_shutdown(self, worker_group_context: Any) -> None:
         """Nobody works."""
+        self._starting.cancel()
         self._wait_for(self._config.resources.fewest)
 
     def after_controller_finish(self, result: Any) -> None:
         """Nobody will."""
-        if self._waiting is not None:
-            self._waiting.end()
+        self._waiting.end()
 
     def before_controller_execute_resize_decision(self, resize_decision: Any) -> None:
         """The cluster has grown or shrunk while all went well."""
@@ -155,7 +169,7 @@ class Watch(WorkerGroupCallback, ControllerCallback):
         if not silent or (all(self._is_waiting(rank) for rank in silent) and silent != ranks):
             return  # who waits for one that moves on does not hang, however long that takes
         stuck = {rank for rank in ranks if self._silences[rank].seconds >= self._timeout / 2}
-        self._stacks = self._answers({rank for rank in stuck if self._silences[rank].is_answering}, heartbeat.stacks)
+        self._stacks = self._answers(stuck, heartbeat.stacks)
         deaf = stuck - set(self._stacks)
         to_blame = deaf or {rank for rank in stuck if not self._is_waiting(rank)} or stuck
         hangs = {rank: ray_deaths.hang_of(self._silences[rank], rank not in deaf) for rank in to_blame}

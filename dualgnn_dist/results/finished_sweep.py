@@ -11,6 +11,7 @@ from typing import Any
 
 from dualgnn_dist.base.config import convert
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.storage.names import inside
 from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.training.config import TrainConfig
 from dualgnn_dist.training.load import read_yaml
@@ -123,7 +124,7 @@ def _read_winner(path: Path) -> Winner:
             number=convert(int, values["number"], "number"),
             validation=convert(dict[str, float], values["validation"], "validation"),
             test=convert(dict[str, float], values["test"], "test"),
-            run_folder=path.parent / convert(str, values["run_folder"], "run_folder"),
+            run_folder=inside(path.parent, convert(str, values["run_folder"], "run_folder")),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.config import EvaluationConfig

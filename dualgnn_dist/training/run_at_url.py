@@ -218,7 +218,7 @@ class RunAtUrl:
         names = run_folder.files_of_checkpoint(
             file.removeprefix(f"{place}/") for file in sizes_there if file.startswith(f"{place}/")
         )
-        files = {f"{place}/{file}": sizes_there[f"{place}/{file}"] for file in names}
+        files = {f"{place}/{file}": sizes_there[f"{place}/{file}"] for file in names if not file.endswith(".partial")}
         manifest = self._remote.read_text(f"{place}/{checkpoint.MANIFEST}")
         sizes = {f"{place}/{file.name}": file.stat().st_size for file in folder.glob("*")}
         if sizes == files and (folder / checkpoint.MANIFEST).read_text() == manifest:

@@ -33,7 +33,7 @@ KEPT = {"diverged", "changed"}
 """What a line of the history says for good: that a step was not finite, and which settings a resume changed."""
 
 _CHECKPOINT = re.compile(r"epoch-\d{5,}(-step-\d{7,})?(\.partial|\.old)?")
-_STATE = re.compile(r"checkpoint\.json|[^/]+\.pt")  # a checkpoint's files
+_STATE = re.compile(r"(checkpoint\.json|[^/]+\.pt)(\.partial)?")  # a checkpoint's files, and such on their way up
 _OWN = re.compile(
     r"config\.yaml|identity\.json|history\.jsonl|metrics\.json|trackers\.json|stop|diverged-[^/]+\.json"
     rf"|{CHECKPOINTS}/{_CHECKPOINT.pattern}(\.damaged(-\d+)?)?/({_STATE.pattern})"
@@ -122,7 +122,7 @@ def is_checkpoint(name: str) -> bool:
 
 def files_of_checkpoint(names: Iterable[str]) -> list[str]:
     """Those of the names of a checkpoint's files that are a checkpoint's; its manifest first, by which it is whole."""
-    return sorted((name for name in names if _STATE.fullmatch(name)), key=lambda name: name.endswith(".pt"))
+    return sorted((name for name in names if _STATE.fullmatch(name)), key=lambda name: not name.endswith(".json"))
 
 
 def clear_cut_off(folder: Path) -> list[Path]:

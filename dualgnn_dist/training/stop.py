@@ -24,12 +24,13 @@ import torch
 from torch import Tensor
 
 from dualgnn_dist.base.errors import Stopped
-from dualgnn_dist.base.signals import end_now, heard
+from dualgnn_dist.base.liveness.signals import end_now, heard
 from dualgnn_dist.base.world import World
 
 STOP = "stop"
 SECONDS_BETWEEN_MEETINGS = 0.5
 SECONDS_TO_ANSWER = 30.0
+_NOBODY_WORKS = "no worker was at work; start again, with --resume if the run had a checkpoint"
 _ASKED = b"asked to stop: a checkpoint after this step; ask again to end at once, without one\n"
 
 
@@ -57,7 +58,7 @@ def on_signals(
     # a minute go on to believe that a file is not there.
     request.write_text("")
     received: list[int] = []
-    is_over = threading.Event()
+    is_over, nobody_works = threading.Event(), threading.Event()
 
     def ask(number: int, count: int) -> None:
         if count > 1:
@@ -71,15 +72,19 @@ def on_signals(
         is_first = not received
         received.append(number)
         if is_first and not has_begun():
-            raise Stopped("no worker was at work; start again, with --resume if the run had a checkpoint")
+            nobody_works.set()
+            raise KeyboardInterrupt  # the one exception that wakes a main thread that waits for Ray
 
     previous: dict[int, Any] = {n: signal.signal(n, in_main_thread) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
         with heard(ask):
             yield
-    except Stopped as stopped:
+    except (Stopped, KeyboardInterrupt) as ended:
+        if isinstance(ended, KeyboardInterrupt) and not nobody_works.is_set():
+            raise
+        stopped = Stopped(_NOBODY_WORKS) if isinstance(ended, KeyboardInterrupt) else ended
         stopped.exit_code = 128 + received[0] if received else stopped.exit_code
-        raise
+        raise stopped from None
     finally:
         is_over.set()
         for number, handler in previous.items():

@@ -14,9 +14,9 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.batch import Batch, to_device
 from dualgnn_dist.base.errors import Stopped, UserError
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.sampling.loader import Loader

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
 from dualgnn_dist.data.store.reader import Store

@@ -24,7 +24,13 @@ import pytest
 pytestmark = pytest.mark.faults
 
 # Each report of a checkpoint takes Ray two seconds, which is what makes the run long enough.
-LONG = {"train.epochs": 20, "train.eval_every": 5, "sampler.batch_size": 64, "checkpoint.every_steps": 40}
+LONG = {
+    "train.epochs": 20,
+    "train.eval_every": 20,  # rounding must not choose another best epoch
+    "sampler.batch_size": 64,
+    "checkpoint.every_steps": 40,
+    "optimizer.learning_rate": 0.0005,
+}
 
 # `train` that looks for room, and says what it waits for, every few seconds.
 IMPATIENT = """

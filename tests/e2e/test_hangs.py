@@ -20,7 +20,7 @@ import os, signal, sys, time
 from dataclasses import replace
 from pathlib import Path
 
-from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.launch import workers
@@ -53,6 +53,7 @@ def loops_once(config, host, marker):
 
 
 def stops_once(config, host, marker):
+    time.sleep(3)
     heartbeat.stepped(4, 5)
     if host.world.rank == 0 and is_first(marker):
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -106,7 +107,7 @@ def test_workers_that_hang_die_and_refuse(
     said = "\n".join(program.lines)
 
     assert re.search(
-        r"^worker 1 \(process \d+ of [\d.]+\) has not moved on for \d+ s: it stands at training, epoch 3, step 17; "
+        r"^worker 1 \(process \d+ of [\d.]+\) has not moved on for \d+ s.*: it stands at training, epoch 3, step 17; "
         rf"the run goes on from its start, .* \(0 of 1 failures left\); the whole story: {stories}/0001.txt$",
         said,
         re.M,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import filelock
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.screen import Say
 from dualgnn_dist.base.storage.space import explained
 

@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from dualgnn_dist.base import heartbeat
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.storage.names import check_inside
 from dualgnn_dist.base.storage.space import explained
 

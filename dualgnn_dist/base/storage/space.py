@@ -33,6 +33,8 @@ def reserve(descriptor: int, num_bytes: int) -> None:
     """
     if num_bytes <= 0:
         return
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return _write_zeros(descriptor, num_bytes)
     try:
         os.posix_fallocate(descriptor, 0, num_bytes)
     except OSError as error:

@@ -36,7 +36,7 @@ def write_features(
         ids: of all items that the interactions name.
         kept: int64 [I], the rows of `ids` that the store keeps, ascending.
         standardize: brings every column of vectors to mean 0 and deviation 1.
-        note: is told of a column that drowns the others.
+        note: is told of rows that are skipped, and of a column that drowns the others.
 
     Raises:
         UserError: an unknown or repeated item, a missing row, a value that is no finite number or beyond all scales;
@@ -49,6 +49,8 @@ def write_features(
     else:
         dimension = _write_tokens(writer, table, modality, store_rows)
     store_rows.refuse_missing_rows()
+    if store_rows.num_others:
+        note(f"skipped {store_rows.num_others:,} rows of items without an interaction")
     num_present = int(np.count_nonzero(store_rows.present))
     if not num_present:
         raise UserError(f"modality {name!r} has no value for any item; leave it out of prepare.modalities")
@@ -60,6 +62,7 @@ class _StoreRows:
 
     Attributes:
         present: bool [I], the items of the store for which a value has come.
+        num_others: the rows of items that no interaction names.
     """
 
     def __init__(self, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray) -> None:
@@ -68,6 +71,7 @@ class _StoreRows:
         self._of_id = np.full(len(ids), -1, dtype=np.int64)
         self._of_id[kept] = np.arange(len(kept))
         self._seen = np.zeros(len(ids), dtype=bool)
+        self.num_others = 0
 
     def kept(self, block: FeatureBlock, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """(positions in the block, item rows of the store) of the values that the store keeps."""
@@ -84,6 +88,7 @@ class _StoreRows:
             repeated = repeated | ~pl.Series(rows).is_first_distinct().to_numpy()
         self._refuse(block, repeated & ~unknown, lambda k: f"item {items[k]!r} has a row already")
         self._seen[rows[~unknown]] = True
+        self.num_others += int(np.count_nonzero(unknown))
         new = np.where(unknown, -1, self._of_id[rows])
         kept = new >= 0 if block.present is None else (new >= 0) & block.present
         positions = np.flatnonzero(kept)
@@ -98,7 +103,7 @@ class _StoreRows:
 
     def refuse_huge(self, block: FeatureBlock, values: np.ndarray) -> None:
         """Refuses the first row with a value whose square is no number any more."""
-        largest = np.abs(values).max(axis=1, initial=0)
+        largest = np.abs(values).max(axis=1, initial=0).astype(np.float64)  # float16 holds no such limit
         wrong = (largest > REFUSED) & (True if block.present is None else block.present)
 
         def say(row: int) -> str:

@@ -48,7 +48,8 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        words = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise UserError(f"{path} cannot be read: {words}") from error
 
 
 def columns_of(frame: pl.LazyFrame, path: Path) -> pl.Schema:

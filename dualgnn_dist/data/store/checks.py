@@ -7,10 +7,10 @@ published before `wait` has returned.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -38,6 +38,7 @@ class ContentCheck:
         self._error: BaseException | None = None
         self._readers: list[threading.Thread] = []
         self._ended = threading.Event()
+        weakref.finalize(self, _end, self._ended, self._readers)  # at the latest when the process ends
 
     def now(self, table: str, anew: bool = False) -> None:
         """Reads what this node has not read of a table.
@@ -55,8 +56,6 @@ class ContentCheck:
         reading = _Reading(self._folder, self._manifest, table, self._ended)
         if reading.unread_bytes() <= LONG_BYTES:
             return self.now(table)
-        if not self._readers:
-            atexit.register(self.end)
         reader = threading.Thread(target=self._read, args=(reading,), name="store check", daemon=True)
         self._readers.append(reader)
         reader.start()
@@ -77,12 +76,6 @@ class ContentCheck:
             reader.join(max(0.0, ends - time.monotonic()))
         self.refuse_damage()
         return not any(reader.is_alive() for reader in self._readers)
-
-    def end(self) -> None:
-        """Reads no further."""
-        self._ended.set()
-        for reader in self._readers:
-            reader.join(timeout=5)  # one that waits for another process ends with this one
 
     def _read(self, reading: _Reading) -> None:
         with suppress(OSError, AttributeError):  # a thread has a niceness of its own on Linux alone
@@ -172,6 +165,13 @@ class _Reading:
         with self._lock:
             self._num_bytes += num_bytes
             self._progress.at(self._num_bytes // _MEGABYTE)
+
+
+def _end(ended: threading.Event, readers: list[threading.Thread]) -> None:
+    """Threads that are stopped in the middle of Arrow's code may take the process down with them."""
+    ended.set()
+    for reader in readers:
+        reader.join(timeout=5)  # one that waits for another process ends with this one
 
 
 class _Ended(Exception):

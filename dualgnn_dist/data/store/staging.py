@@ -23,6 +23,7 @@ from dualgnn_dist.base.storage.files import CACHE_VARIABLE, cache_root, locked, 
 from dualgnn_dist.base.storage.locks import if_free
 from dualgnn_dist.base.storage.remote import RemoteFolder, in_parallel
 from dualgnn_dist.base.storage.removal import remove_files
+from dualgnn_dist.base.storage.space import explained
 from dualgnn_dist.data.store.removal import named_files, remove_own
 from dualgnn_dist.data.store.schema import (
     MANIFEST,
@@ -36,6 +37,7 @@ from dualgnn_dist.data.store.tables import refuse_manifest
 
 _MEGABYTE = 1_000_000
 _LOCK = ".store.writer"  # of the store that is made in a workplace
+_ADVICE = f"delete copies of other stores there, or choose another disk with data.cache=FOLDER or {CACHE_VARIABLE}"
 
 
 def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = say) -> Path:
@@ -59,7 +61,8 @@ def stage(url: str, cache: str | None = None, verify: bool = False, say: Say = s
     with locked(_beside(folder, ".lock"), say, f"it copies {url} to {folder}"):
         if not _is_whole(folder, manifest) or (verify and _damaged(folder, manifest)):
             _clear_partials(folder, remote, say)
-            _fetch(remote, manifest, text, folder, say)
+            with explained(folder, sum(shard.num_bytes for shard in manifest.shards), _ADVICE):
+                _fetch(remote, manifest, text, folder, say)
     return _with_manifest(folder, text)
 
 
@@ -265,8 +268,7 @@ def _check_space(folder: Path, num_bytes: int, url: str) -> None:
     if num_bytes > free:
         raise UserError(
             f"copying {url} needs {num_bytes / _MEGABYTE:,.0f} MB and {folder.parent} has {free / _MEGABYTE:,.0f} MB "
-            f"left; delete copies of other stores there, or choose another disk with data.cache=FOLDER or "
-            f"{CACHE_VARIABLE}"
+            f"left; {_ADVICE}"
         )
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import yaml
 
 from dualgnn_dist.base.config import convert, plain
-from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.errors import Failed, UserError
 from dualgnn_dist.base.storage.files import write_atomically
 from dualgnn_dist.base.storage.removal import files_below, remove_files
 from dualgnn_dist.training import checkpoint
@@ -36,7 +36,7 @@ ID, RAY, RUNS, ERROR = "sweep.id", "ray", "trials", "error.txt"
 _FILES = (SWEEP, ID, TRIALS, BEST, WINNER, STUDY, f"{STUDY}-journal", "importance.png", "parallel.png")
 
 
-class Unaccounted(Exception):
+class Unaccounted(Failed):
     """A sweep that ended without all that was asked for: what is missing, why, how to go on. Exit code 1."""
 
 

@@ -44,6 +44,7 @@ def test_what_was_typed_is_repeated_as_text(capsys: pytest.CaptureFixture[str]) 
         (UserError("say this"), 2, "error: say this\n"),
         (UserError("an id: \x1b[31m"), 2, "error: an id: \\x1b[31m\n"),
         (Stopped("go on with --resume"), 143, "stopped: go on with --resume\n"),
+        (OSError(36, "File name too long", "x" * 300), 2, f"error: {'x' * 300}: File name too long\n"),
         (KeyboardInterrupt(), 130, "stopped by the keyboard\n"),
     ],
 )

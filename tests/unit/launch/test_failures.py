@@ -15,7 +15,7 @@ import pytest
 from ray.train import WorkerGroupError
 
 from dualgnn_dist.base.errors import Failed, UserError
-from dualgnn_dist.base.heartbeat import Pulse, Silence
+from dualgnn_dist.base.liveness.heartbeat import Pulse, Silence
 from dualgnn_dist.launch import failures, ray_deaths, ray_start, ray_watch
 from dualgnn_dist.launch.ray_deaths import Member, hang_of, sentence
 from dualgnn_dist.launch.ray_waiting import waiting_line
@@ -183,7 +183,7 @@ import sys, threading
 from pathlib import Path
 from types import SimpleNamespace
 from numba import njit
-from dualgnn_dist.base import heartbeat
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.launch import in_process
 
 @njit("int64(int64)", nogil=True)
@@ -220,7 +220,7 @@ def test_who_stands_at_a_breakpoint_does_not_hang() -> None:
 
 
 def test_only_what_this_process_started_is_killed() -> None:
-    from dualgnn_dist.base.signals import descendants
+    from dualgnn_dist.base.liveness.signals import descendants
 
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)

@@ -89,7 +89,7 @@ def test_another_model_by_name_alone_leaves_nothing_of_the_first(small: Path) ->
         ({"for_model": {"dualgnn": 3}}, "for_model.dualgnn must be a mapping of section.key to values, not 3"),
         ({"for_model": [1]}, "for_model must be a mapping of model names to values, not [1]"),
         ({"for_model": {"dualgnn": {"width": 1}}}, "unknown config section 'width'"),
-        ({"for_model": {"dualgnn": {1: 1}}}, "for_model.dualgnn must map section.key to values"),
+        ({"for_model": {"dualgnn": {1: 1}}}, "the key 1 is no text; put it between quotes"),
         (
             {"for_model": {"dualgnn": {"model.name": "x"}}},
             "for_model.dualgnn must map section.key to values, and cannot",

@@ -19,7 +19,7 @@ import yaml
 
 from dualgnn_dist.base.command_line import run_program
 from dualgnn_dist.base.errors import Stopped
-from dualgnn_dist.base.signals import SECONDS_OF_ONE
+from dualgnn_dist.base.liveness.signals import SECONDS_OF_ONE
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.training import stop

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualgnn_dist.base.storage.names import MAX_BYTES, check_name
+from dualgnn_dist.base.storage.names import MAX_BYTES, check_name, inside
 
 TOO_LONG = "a" * (MAX_BYTES + 1), "é" * (MAX_BYTES // 2 + 1)
 
@@ -56,3 +56,14 @@ def test_a_name_that_is_taken_stays_in_its_folder_and_on_its_line(
     (base / name).mkdir(exist_ok=True)
     assert (base / name).resolve().parent == base.resolve()
     assert len(name.splitlines()) == 1 and not name.startswith("-")
+
+
+@given(st.lists(st.sampled_from(["a", "..", ".", "", "/", "\\", "\0", "é", "a b", "-"]), max_size=6).map("/".join))
+def test_a_path_that_is_taken_stays_inside(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    base = tmp_path_factory.getbasetemp()
+    try:
+        path = inside(base, name)
+    except ValueError:
+        assert {"", ".", ".."} & {*name.split("/")} or "\\" in name or "\0" in name
+        return
+    assert path.resolve().is_relative_to(base.resolve()) and path.resolve() != base.resolve()

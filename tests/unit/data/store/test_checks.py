@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +139,16 @@ def test_results_wait(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.perf_counter() - started > 0.2
 
 
+def test_nothing_is_left_of_a_store_that_was_checked(folder: Path) -> None:
+    store = Store.open(folder)
+    store.features("visual")
+    store.wait_until_checked()
+    gone = weakref.ref(store._check)
+    del store
+    gc.collect()
+    assert gone() is None, "a process that opens many stores would grow"
+
+
 def test_nobody_waits_for_threads_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def reading(path: Path, shard: object, table: object, each: Callable[[int], None]) -> str | None:
         for _ in range(600):
@@ -148,5 +160,5 @@ def test_nobody_waits_for_threads_at_the_end(folder: Path, monkeypatch: pytest.M
     store = Store.open(folder)
     store.features("visual")
     started = time.perf_counter()
-    store._check.end()
+    checks._end(store._check._ended, store._check._readers)
     assert time.perf_counter() - started < 3 and not any(t.name == "store check" for t in threading.enumerate())

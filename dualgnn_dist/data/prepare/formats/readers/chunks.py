@@ -11,7 +11,13 @@ import numpy as np
 from dualgnn_dist.base.errors import UserError
 
 CHUNK_BYTES = 1 << 26  # in memory at once; no record may be longer
-OTHER_ENCODINGS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+NO_TEXTS = {  # what a file begins with -> what it is, and what to do
+    codecs.BOM_UTF16_LE: "is written in UTF-16; save it as UTF-8",
+    codecs.BOM_UTF16_BE: "is written in UTF-16; save it as UTF-8",
+    b"\x1f\x8b": "is compressed by gzip; unpack it first",
+    b"\x28\xb5\x2f": "is compressed by zstd; unpack it first",
+    b"PK\x03": "is a ZIP archive; unpack it first",
+}
 
 
 class Chunks:
@@ -23,7 +29,7 @@ class Chunks:
         is_last: the file has nothing behind `text`.
 
     Raises:
-        UserError: the file begins with the byte-order mark of another encoding than UTF-8; that of UTF-8 is left out.
+        UserError: the file begins as no UTF-8 text does. The byte-order mark of UTF-8 is left out.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -31,9 +37,9 @@ class Chunks:
         self.text, self.is_last = np.empty(0, dtype=np.uint8), False
         self.read_on()
         start = self.text[:3].tobytes()
-        for mark, name in OTHER_ENCODINGS.items():
+        for mark, words in NO_TEXTS.items():
             if start.startswith(mark):
-                raise UserError(f"{path} is written in {name}; save it as UTF-8")
+                raise UserError(f"{path} {words}")
         if start == codecs.BOM_UTF8:
             self.text = self.text[3:]
 

@@ -93,7 +93,7 @@ def no_times(rows: Rows, columns: ColumnNames) -> str | None:
     if columns.timestamp is not None:
         return None
     names = ", ".join(rows.columns[:20])
-    return f"{rows.path} has the columns {names}; name that of the times with prepare.options.timestamp_column="
+    return f"{rows.path} has the columns {names}; name that of the times with prepare.options.timestamp_column=NAME"
 
 
 def checked(block: pl.DataFrame, columns: ColumnNames, place: Place) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawModality,
 from dualgnn_dist.data.prepare.reading import numbered, refuse_first, row_numbers
 
 BLOCK_ITEMS = 1 << 15
-MAX_TOKENS = 1 << 31
+MAX_TOKENS = 1 << 24  # every word below the largest takes a row of the model
 Convert = Callable[["pl.Series", Place], "pl.Series"]
 
 
@@ -98,5 +98,9 @@ def _tokens(lists: pl.Series, words: Convert, place: Place) -> TokenLists:
         return place(int(np.searchsorted(offsets, position, side="right")) - 1)
 
     tokens = words(flat, at)
-    refuse_first(tokens >= MAX_TOKENS, at, lambda position: f"token {tokens[position]} is not below {MAX_TOKENS}")
+    refuse_first(
+        tokens >= MAX_TOKENS,
+        at,
+        lambda position: f"token {tokens[position]} is not below {MAX_TOKENS}; number the words densely",
+    )
     return TokenLists(offsets, tokens.to_numpy().astype(np.int32))

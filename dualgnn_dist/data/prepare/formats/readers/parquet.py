@@ -11,7 +11,7 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.lists import Convert, ListColumn
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import Place, RawModality
-from dualgnn_dist.data.prepare.reading import batches, columns_of, existing, numbered, require_columns
+from dualgnn_dist.data.prepare.reading import batches, collect, columns_of, existing, numbered, require_columns
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class ParquetTable:
         for block in batches(self.frame.select(**names), self.path, num_rows):
             yield block, numbered(self.path, "row", row)
             row += len(block)
+        num_rows_said = collect(self.frame.select(pl.len()), self.path).item()
+        if row != num_rows_said:
+            raise UserError(f"{self.path} says that it has {num_rows_said:,} rows, {row:,} were read; write it anew")
 
 
 def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others: bool = False) -> RawModality:

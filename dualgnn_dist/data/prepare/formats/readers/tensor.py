@@ -16,6 +16,7 @@ import torch
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.counting_sort import row_offsets, stable_order
 from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, MAX_TOKENS
+from dualgnn_dist.data.prepare.formats.readers.row_ids import RowIds
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
 from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, numbered, refuse_first
 
@@ -30,8 +31,9 @@ def read_matrix(path: Path) -> np.ndarray:
         return npy_array(path)
     if path.suffix != ".pt":
         raise UserError(f"{path} must be a .npy or .pt file")
-    is_zip = zipfile.is_zipfile(existing(path))  # files of torch before 1.6 are none, and cannot be mapped
+    existing(path)
     try:
+        is_zip = zipfile.is_zipfile(path)  # files of torch before 1.6 are none, and cannot be mapped
         tensor = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # torch's own words recommend to load it nevertheless
         asked = re.search(r"GLOBAL (\S+)", str(error))
@@ -50,8 +52,9 @@ def num_rows(path: Path, matrix: np.ndarray) -> int:
     """How many item rows a matrix names. Raises UserError for a row that is none."""
     if not _is_tokens(matrix):
         return len(matrix) if matrix.ndim else 0
-    for what, numbers in zip(("item row", "word"), matrix, strict=True):
-        _refuse_ids(path, what, numbers)
+    ends = RowIds.within([path]).end, MAX_TOKENS  # every row below the largest takes memory
+    for what, numbers, end in zip(("item row", "word"), matrix, ends, strict=True):
+        _refuse_ids(path, what, numbers, end)
     return int(matrix[0].max()) + 1
 
 
@@ -76,9 +79,9 @@ def matrix_modality(path: Path, matrix: np.ndarray, num_items: int) -> RawModali
     return RawModality("tokens", size, "int32", numbered(path, "item row"), blocks, row_keyed=True)
 
 
-def _refuse_ids(path: Path, what: str, numbers: np.ndarray) -> None:
-    wrong = (numbers < 0) | (numbers >= MAX_TOKENS)
-    refuse_first(wrong, numbered(path, "column"), lambda k: f"{what} {numbers[k]} is not in [0, {MAX_TOKENS})")
+def _refuse_ids(path: Path, what: str, numbers: np.ndarray, end: int) -> None:
+    wrong = (numbers < 0) | (numbers >= end)
+    refuse_first(wrong, numbered(path, "column"), lambda k: f"{what} {numbers[k]} is not in [0, {end})")
 
 
 def _is_tokens(matrix: np.ndarray) -> bool:

@@ -134,7 +134,11 @@ def save_parquet(path: Path, items: list[Any], values: list[Any] | pl.Series) ->
         ([10, 20, -30], [[1.0], [2.0], [3.0]], "v.parquet, row 2: item -30 is not a whole number of at least 0"),
         ([10, 20, 30], [[1], [2, -5], [3]], "v.parquet, row 1: token -5 is not a whole number of at least 0"),
         ([10, 20, 30], [[1], [None], [3]], "v.parquet, row 1: token is empty"),
-        ([10, 20, 30], [[1], [], [2**31]], f"v.parquet, row 2: token {2**31} is not below {2**31}"),
+        (
+            [10, 20, 30],
+            [[1], [], [2**24]],
+            f"v.parquet, row 2: token {2**24} is not below {2**24}; number the words densely",
+        ),
         ([10, 20, 30], ["a", "b", "c"], "the column 'v' must hold lists of numbers, not String"),
         ([10], pl.Series([None], dtype=pl.List(pl.Float32)), "the column 'v' has no vector"),
         ([10], pl.Series([None], dtype=pl.List(pl.Int32)), "modality 'v' has no value for any item; leave it out"),

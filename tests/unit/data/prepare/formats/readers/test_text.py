@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def test_quotation_marks_within_a_value_are_text(file: Path) -> None:
         (b"a,b\n1,2\n3,Caf\xe9\n", "one_line", r"line 3: b'Caf\\xe9' is not UTF-8; save the file in that encoding"),
         (b"a,b\n1,\xc3\n2,\xa9\n", "none", r"line 2: b'\\xc3' is not UTF-8"),  # together they would be
         ("a,b\n1,2\n".encode("utf-16"), "none", "is written in UTF-16; save it as UTF-8"),
+        (gzip.compress(b"a,b\n1,2\n"), "none", "is compressed by gzip; unpack it first"),
         (b"a,a\n1,2\n", "none", "line 1: several columns are called 'a'; give each its own name"),
         (b"", "none", "cannot be read: it is empty; its first line must name the columns"),
         (b"\n\n", "none", "cannot be read: it is empty"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dualgnn_dist.base import heartbeat
-from dualgnn_dist.base.heartbeat import SLOW, Pulse, Silence
+from dualgnn_dist.base.liveness import heartbeat
+from dualgnn_dist.base.liveness.heartbeat import SLOW, Pulse, Silence
 
 
 class Clock:
