@@ -31,7 +31,7 @@ from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.run import Run
 
 Errors = dict[int, tuple[Exception, str]]
-_SECONDS_TO_ANSWER = 5.0
+_SECONDS_TO_LOOK, _SECONDS_TO_ANSWER = 1.0, 5.0
 _START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"  # after which Ray gives up waiting for resources
 
 
@@ -149,17 +149,17 @@ class Watch(WorkerGroupCallback, ControllerCallback):
     def _look(self, ranks: set[int]) -> None:
         for worker in self._workers:
             rank = worker.distributed_context.world_rank
-            if rank not in ranks:
-                continue
-            task = self._asked.pop(rank, None) or worker.execute_async(heartbeat.pulse)
-            is_done, _ = ray.wait([task], timeout=0)
-            pulse = None
-            if is_done:
-                with contextlib.suppress(Exception):  # it is gone: the next status says so
-                    pulse = ray.get(task)
-            else:
-                self._asked[rank] = task
-            self._silences[rank].look(pulse)
+            if rank in ranks and rank not in self._asked:
+                self._asked[rank] = worker.execute_async(heartbeat.pulse)
+        asked = {task: rank for rank, task in self._asked.items() if rank in ranks}
+        answered = ray.wait([*asked], num_returns=len(asked), timeout=_SECONDS_TO_LOOK)[0] if asked else []
+        pulses = {}
+        for task in answered:
+            del self._asked[asked[task]]
+            with contextlib.suppress(Exception):  # it is gone: the next status says so
+                pulses[asked[task]] = ray.get(task)
+        for rank in ranks:
+            self._silences[rank].look(pulses.get(rank))
             self._members[rank].pulse = self._silences[rank].last
 
     def _end_hanging(self, ranks: set[int]) -> None:

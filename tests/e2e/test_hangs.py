@@ -53,8 +53,8 @@ def loops_once(config, host, marker):
 
 
 def stops_once(config, host, marker):
-    time.sleep(3)
     heartbeat.stepped(4, 5)
+    time.sleep(5)  # so that it is seen there
     if host.world.rank == 0 and is_first(marker):
         os.kill(os.getpid(), signal.SIGSTOP)
     host.world.barrier()
