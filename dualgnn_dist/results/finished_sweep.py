@@ -126,7 +126,7 @@ def _read_winner(path: Path) -> Winner:
             test=convert(dict[str, float], values["test"], "test"),
             run_folder=inside(path.parent, convert(str, values["run_folder"], "run_folder")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{path} is damaged ({why}); go on with the sweep: `tune --resume` writes it again") from error
 

@@ -132,6 +132,7 @@ def test_a_checkpoint_is_the_state_bit_for_bit(
     steps(trainer, 3)
     trainer.state.save(tmp_path / "saved", World(), {"epoch": 7})
     other = Trainer.build(configure(name, demo_store, "run.seed=5"), demo_store, Host(World()))
+    other.state.written_by.pop("seed")  # whose other first values show that all were loaded
     assert other.state.load(tmp_path / "saved", World()) == {"epoch": 7}
     for side, table in trainer.state.tables.items():
         assert_same_value(other.state.tables[side].state_dict(), table.state_dict())

@@ -90,3 +90,10 @@ def test_files_that_pages_name_exist() -> None:
                 places = [ROOT / name, path.parent / name, ROOT / "dualgnn_dist" / name]
                 missing += [] if any(place.exists() for place in places) else [(path.name, name)]
     assert not missing
+
+
+def test_the_tests_that_stand_for_promises_exist() -> None:
+    there = [str(path) for path in (ROOT / "tests").rglob("test_*.py")]
+    named = re.findall(r"(?:\w+/)*test_\w+", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(named) > 80
+    assert [name for name in named if not any(path.endswith(f"/{name}.py") for path in there)] == []

@@ -218,6 +218,7 @@ def test_a_second_signal_ends_a_process_that_hears_nothing_and_its_stopped_child
     )
     assert program.stdout is not None and program.stderr is not None
     child = int(program.stdout.readline())
+    time.sleep(0.5)  # by then it is in the kernel
     program.send_signal(signal.SIGINT)
     if "on_signals" in signals:
         assert program.stderr.readline().startswith("asked to stop")
