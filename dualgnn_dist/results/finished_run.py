@@ -196,20 +196,13 @@ def locate(place: str | Path) -> tuple[Path, RunConfig]:
         UserError: there is no run, or its config is damaged.
     """
     folder = fetch(str(place))
-    if not _is_file(folder / CONFIG):
+    if not (folder / CONFIG).is_file():
         reason = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
         raise UserError(f"{folder} is not the folder of a run: {reason}; give the folder or the URL that `train` named")
     try:
         return folder, load(folder / CONFIG)
     except UserError as error:
         raise UserError(f"{folder / CONFIG} cannot be used: {error}") from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # too long a name
-        return False
 
 
 def output_of(place: str, folder: Path, name: str) -> Path:

@@ -250,7 +250,7 @@ def fetch(run: str) -> Path:
     """
     if not is_url(run):
         folder = Path(os.path.abspath(run))
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # where `Path.is_dir` raises for a name too long
             raise UserError(
                 f"{run} is not the folder of a run: there is no such folder; give the folder or the URL that `train` "
                 "named"
