@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from dualgnn_dist.results.chosen_checkpoint import choose
     from dualgnn_dist.results.finished_run import FinishedRun
     from dualgnn_dist.results.metrics_table import differences, show
+    from dualgnn_dist.training.config import NUMBERS, decided
     from dualgnn_dist.training.evaluator import evaluate_checkpoint
     from dualgnn_dist.training.load import load
     from dualgnn_dist.training.run_folder import CONFIG
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = dataclasses.replace(config, run=here)
     chosen = choose(run, config, options.checkpoint, say_aside)
     by_candidates = run_on_workers(config, evaluate_checkpoint, (options.split, chosen.folder))
-    if chosen.is_best:
+    if chosen.is_best and decided(config, *NUMBERS) == decided(run.config, *NUMBERS):
         for line in differences(by_candidates, run.metrics[options.split], options.split):
             say_aside(line)
     shown = {"model": config.model.name, "best_epoch": chosen.epoch, "test_by_candidates": by_candidates}

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from dualgnn_dist.base.documents import read_yaml_text
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.storage.files import write_atomically
 from dualgnn_dist.base.storage.removal import files_below, remove_files
@@ -56,7 +57,7 @@ def check(folder: Path, config_yaml: str, resume: bool) -> None:
     if resume:
         if not (folder / CONFIG).exists():
             raise UserError(f"there is no run to resume at {folder}; leave out --resume to start it")
-        _refuse_another_run(folder, yaml.safe_load((folder / CONFIG).read_text()), yaml.safe_load(config_yaml))
+        _refuse_another_run(folder, _config_of(folder), yaml.safe_load(config_yaml))
 
 
 def create(folder: Path, config_yaml: str, resume: bool) -> None:
@@ -172,9 +173,25 @@ def _refuse_another_run(folder: Path, before: Mapping[str, Any], now: Mapping[st
                 )
 
 
+def _config_of(folder: Path) -> dict[str, Any]:
+    """What the run was started with.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    path = folder / CONFIG
+    try:
+        values = read_yaml_text(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); write the config of the run there again") from error
+    if not isinstance(values, dict) or not all(isinstance(section, (dict, type(None))) for section in values.values()):
+        raise UserError(f"{path} is damaged (it holds no sections); write the config of the run there again")
+    return values
+
+
 def _changed(folder: Path, config_yaml: str) -> dict[str, Any]:
     """What of the optimizer's settings a resume changes: `optimizer.key` -> [before, now]."""
-    was, now = (yaml.safe_load(text).get("optimizer") or {} for text in ((folder / CONFIG).read_text(), config_yaml))
+    was, now = (values.get("optimizer") or {} for values in (_config_of(folder), yaml.safe_load(config_yaml)))
     return {f"optimizer.{key}": [was.get(key), value] for key, value in now.items() if was.get(key) != value}
 
 

@@ -12,10 +12,11 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.screen import CountProgress, Say, nothing, say_aside
 from dualgnn_dist.data.store.schema import Manifest, ShardInfo
 from dualgnn_dist.data.store.shards import content_problem, damaged
@@ -49,7 +50,9 @@ class ContentCheck:
         Raises:
             UserError: naming the first file found that is not what was written.
         """
-        _Reading(self._folder, self._manifest, table, self._ended).run(_foreground_threads(), say_aside, anew)
+        _Reading(self._folder, self._manifest, table, self._ended).run(
+            _foreground_threads(), say_aside, anew, heartbeat.beat
+        )
 
     def later(self, table: str) -> None:
         """The same in a thread of its own where it takes long; see `refuse_damage` and `wait`."""
@@ -81,7 +84,7 @@ class ContentCheck:
         with suppress(OSError, AttributeError):  # a thread has a niceness of its own on Linux alone
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         try:
-            reading.run(1, nothing, False)
+            reading.run(1, nothing, False, lambda: None)  # the work beats for itself
         except _Ended:
             return
         except BaseException as error:  # raised where the work goes on
@@ -106,8 +109,13 @@ class _Reading:
         """How much there is to read."""
         return 0 if self._is_small else sum(shard.num_bytes for shard in self._stamps.unchecked(self._shards))
 
-    def run(self, num_threads: int, say: Say, anew: bool) -> None:
-        """Reads what there is to read and remembers what is whole. Raises UserError at the first that is not."""
+    def run(self, num_threads: int, say: Say, anew: bool, beat: Callable[[], None]) -> None:
+        """Reads what there is to read and remembers what is whole. Raises UserError at the first that is not.
+
+        Args:
+            beat: called while it goes on.
+        """
+        self._beat = beat
         if self._is_small:
             return self._go_through(self._shards, 1, nothing)
         if not anew and not self._stamps.unchecked(self._shards):
@@ -165,6 +173,7 @@ class _Reading:
         with self._lock:
             self._num_bytes += num_bytes
             self._progress.at(self._num_bytes // _MEGABYTE)
+            self._beat()
 
 
 def _end(ended: threading.Event, readers: list[threading.Thread]) -> None:

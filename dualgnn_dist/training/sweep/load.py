@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dualgnn_dist.base.config import from_mapping
+from dualgnn_dist.base.documents import read_yaml_text
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.base.storage.names import check_name
 from dualgnn_dist.base.storage.remote import is_url
@@ -63,8 +62,8 @@ def _study_of(values: Mapping[Any, Any], overrides: Sequence[str]) -> dict[str, 
     """`sweep.study`, which no message may repeat: there may be a password in it."""
     texts = [text for key, _, text in (override.partition("=") for override in overrides) if key == "sweep.study"]
     try:
-        study = yaml.safe_load(texts[-1]) if texts else values.get("study")
-    except yaml.YAMLError:
+        study = read_yaml_text(texts[-1]) if texts else values.get("study")
+    except ValueError:
         study = ...
     if study is not None and not isinstance(study, str):
         raise UserError("sweep.study must be a URL as a text, in quotation marks where YAML needs them, or null")
