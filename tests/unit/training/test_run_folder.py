@@ -39,3 +39,11 @@ def test_a_run_that_never_started_leaves_its_name_free(tmp_path: Path, sign_of_l
         (path / sign_of_life).mkdir()
     run_folder.remove_unless_started(path)
     assert path.exists() == (sign_of_life is not None)
+
+
+@pytest.mark.parametrize("damage", [b"", b"[1]", b"model: 3", b"a: {", b"\xff\xfe", b"[" * 5000, b"a: &x [*x]"])
+def test_a_run_with_a_damaged_config_is_refused_with_its_name(tmp_path: Path, damage: bytes) -> None:
+    run_folder.create(tmp_path / "run", config_yaml(1), resume=False)
+    (tmp_path / "run" / CONFIG).write_bytes(damage)
+    with pytest.raises(UserError, match=r"run/config\.yaml is damaged"):
+        run_folder.check(tmp_path / "run", config_yaml(2), resume=True)
