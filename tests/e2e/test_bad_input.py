@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ import yaml
 
 from dualgnn_dist import __main__, evaluate, prepare, train
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.store.schema import checksum
 from dualgnn_dist.launch import ray_train
+from dualgnn_dist.training import checkpoint
+from dualgnn_dist.training.checkpoint.manifest import FileInfo
 from dualgnn_dist.training.load import load
 
 Refused = Callable[..., str]
@@ -272,11 +276,16 @@ def test_pickles_of_checkpoints_run_nothing(
     file: str, refused: Refused, trained: Callable[..., Path], tmp_path: Path
 ) -> None:
     run, touched = trained({"train.epochs": 1}), tmp_path / "touched"
-    torch.save(Malicious(touched), run / "checkpoints" / "epoch-00001" / file)
+    folder = run / "checkpoints" / "epoch-00001"
+    manifest = checkpoint.describe(folder)
+    torch.save(Malicious(touched), folder / file)
+    assert file in refused(evaluate.main, "--run", run), "its checksum is another"
+    info = FileInfo(bytes=(folder / file).stat().st_size, blake2b=checksum(folder / file))
+    checkpoint.manifest.write(folder / "checkpoint.json", replace(manifest, files={**manifest.files, file: info}))
     said = refused(evaluate.main, "--run", run)
     assert file in said and "holds something else than tensors" in said and "take another checkpoint" in said
     assert "weights_only" not in said, "torch's words recommend to run it"
     assert not touched.exists()
-    (run / "checkpoints" / "epoch-00001" / file).write_bytes(pickle.dumps(Malicious(touched)))
+    (folder / file).write_bytes(pickle.dumps(Malicious(touched)))
     assert file in refused(evaluate.main, "--run", run)
     assert not touched.exists()

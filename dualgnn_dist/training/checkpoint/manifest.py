@@ -106,7 +106,8 @@ def describe(folder: Path) -> Manifest:
             f"{folder} has checkpoint format version {version}, this program reads {UNCHECKED_VERSION} and "
             f"{FORMAT_VERSION}"
         )
-    if version == FORMAT_VERSION and values.pop("blake2b", None) != _checksum(values):
+    is_checked = version == FORMAT_VERSION or "blake2b" in values
+    if is_checked and values.pop("blake2b", None) != _checksum(values):
         raise _damaged(path, "its checksum is another")
     try:
         return from_mapping(Manifest, values)
