@@ -207,8 +207,10 @@ def refused(call: Callable[..., Said]) -> Callable[..., str]:
     def run(main: Callable[..., None], *arguments: Any) -> str:
         said = call(main, *arguments)
         assert said.code == 2, said
-        assert said.error.startswith("error: ") and "Traceback" not in said.error, said
-        return said.error
+        # Whichever test is the first to need kernels hears that they are compiled.
+        error = "".join(line for line in said.error.splitlines(keepends=True) if not line.startswith("compiling "))
+        assert error.startswith("error: ") and "Traceback" not in error, said
+        return error
 
     return run
 
