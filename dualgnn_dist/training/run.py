@@ -234,9 +234,11 @@ class Run:
                 checkpoint.remove(folder)
 
     def _kept(self, progress: Progress) -> set[str]:
-        kept = {checkpoint.name_of(progress.epoch, progress.step), checkpoint.name_of(progress.best_epoch)}
-        others = [folder.name for folder in self.checkpoints() if folder.name not in kept]
-        return kept if len(kept) > 1 and self.checkpoint(progress.best_epoch).exists() else {*kept, *others[:1]}
+        newest = checkpoint.name_of(progress.epoch, progress.step)
+        kept = {newest, checkpoint.name_of(progress.best_epoch)}
+        ranked = checkpoint.complete({newest, *(folder.name for folder in self.checkpoints())})
+        older = [name for name in ranked[ranked.index(newest) + 1 :] if name not in kept]
+        return kept if len(kept) > 1 and self.checkpoint(progress.best_epoch).exists() else {*kept, *older[:1]}
 
     # When it ends
 

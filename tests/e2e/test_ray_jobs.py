@@ -158,7 +158,7 @@ def test_a_job_that_is_wrong_fails_with_the_reason_last(
 ) -> None:
     jobs = {
         "error: unknown config key 'train.epoch'": write_config({"train.epoch": 2}, "wrong.yaml"),
-        "error: the loss of epoch 1 is nan": write_config(
+        "error: training has diverged: step ": write_config(
             {"optimizer.learning_rate": 1e30, "resources.num_workers": 2}, "diverging.yaml"
         ),
     }
