@@ -90,9 +90,16 @@ def read(path: Path) -> Exported:
 
 
 def identity_of(path: Path) -> dict[str, str]:
-    """Whose vectors a file says that it holds; empty where it does not say so."""
-    with pa.memory_map(str(path)) as source:
-        metadata = pa.ipc.open_file(source).schema.metadata or {}
+    """Whose vectors a file says that it holds; empty where it does not say so.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    try:
+        with pa.memory_map(str(path)) as source:
+            metadata = pa.ipc.open_file(source).schema.metadata or {}
+    except pa.ArrowException as error:  # not all of them are ValueErrors
+        raise ValueError(str(error)) from error
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}
 
 

@@ -47,7 +47,8 @@ def readable(path: Path) -> Iterator[None]:
     """Raises UserError where what is done with the file finds that it cannot be read."""
     try:
         yield
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        # polars panics on some damaged Parquet footers, and a panic is no `Exception`.
         words = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise UserError(f"{path} cannot be read: {words}") from error
 

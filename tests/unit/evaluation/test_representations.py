@@ -50,3 +50,19 @@ def test_a_write_that_is_cut_off_leaves_the_old_file(tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="no space left"):
         representations.write(path, np.array([2]), pa.array([20]), np.ones((1, 2)))
     assert representations.read(path)[0].tolist() == [1]
+
+
+def test_a_damaged_byte_is_read_or_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "users.arrow"
+    representations.write(path, np.array([1, 0]), pa.array(["b", "a"]), np.ones((2, 3)), identity={"run": "one"})
+    content, num_refused = path.read_bytes(), 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x40  # of a bit width of 32, too: Arrow says that it is not implemented
+        path.write_bytes(damaged)
+        for reads in (representations.identity_of, representations.read):
+            try:
+                reads(path)
+            except (OSError, ValueError):
+                num_refused += 1
+    assert num_refused > 100

@@ -7,9 +7,11 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.formats.readers.parquet import ParquetTable
 from dualgnn_dist.data.prepare.reading import existing, npy_array, opened, required_folder
 
 
@@ -75,3 +77,20 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         pass
     with pytest.raises(UserError, match=r"v\.npy cannot be read: Permission denied"):
         npy_array(tmp_path / "v.npy")
+
+
+def test_a_damaged_parquet_footer_is_read_or_refused_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    pl.DataFrame({"item": ["a", "b"], "vector": [[1.0, 2.0], [3.0, 4.0]]}).write_parquet(path)
+    content, num_refused = path.read_bytes(), 0
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    for place in range(footer, len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x01  # polars panics on some of them, rather than raise
+        path.write_bytes(damaged)
+        try:
+            assert ParquetTable(path).columns
+        except UserError as error:
+            assert str(path) in str(error)
+            num_refused += 1
+    assert num_refused > 100
