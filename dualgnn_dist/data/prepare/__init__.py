@@ -5,6 +5,7 @@ formats        input files -> RawData: blocks of interactions and features under
 frames         polars, with which formats read tables
 raw_data       what a format yields
 reading        how formats read files, and what they refuse
+tabular        files in columns, of whatever kind
 unpickle       what a format reads pickled files with; nothing in them is run
 ids            raw ids -> row indices
 lookup         an id's row

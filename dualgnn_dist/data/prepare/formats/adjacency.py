@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from dualgnn_dist.data.prepare.formats.readers.row_ids import NO_TIMES, RowIds
-from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData
 from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, required_folder
+from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 BLOCK_LINES = 1 << 16
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.row_ids import NO_TIMES, RowIds
-from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, Place, RawData
 from dualgnn_dist.data.prepare.reading import (
@@ -23,6 +22,7 @@ from dualgnn_dist.data.prepare.reading import (
     required_folder,
     row_numbers,
 )
+from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, read_columns
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
-from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.raw_data import RawData
 from dualgnn_dist.data.prepare.reading import existing, readable
+from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
 SEPARATORS = {Path(name).suffix: separator for name, separator in FILES.items()}

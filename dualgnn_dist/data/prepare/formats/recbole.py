@@ -15,11 +15,11 @@ from pathlib import Path
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
 from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, ListColumn
-from dualgnn_dist.data.prepare.formats.readers.text import TextTable
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData, RawModality
 from dualgnn_dist.data.prepare.reading import existing, refuse_first, require_columns, required_folder
+from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 TYPES = ("float_seq", "float", "token_seq", "token")
 

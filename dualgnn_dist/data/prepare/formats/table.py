@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, Rows, no_times, read_columns
+from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
-from dualgnn_dist.data.prepare.formats.readers.parquet import ParquetTable
-from dualgnn_dist.data.prepare.formats.readers.text import Quotes, TextTable
 from dualgnn_dist.data.prepare.raw_data import RawData
 from dualgnn_dist.data.prepare.reading import existing
-
-SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".inter": "\t"}
+from dualgnn_dist.data.prepare.tabular.opening import TextOptions, rows_of
+from dualgnn_dist.data.prepare.tabular.text import Quotes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +74,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    rows = _rows(path, options)
+    rows = rows_of(path, TextOptions(options.separator, options.quotes))
     features = FeatureFiles(
         folder=path.parent,
         files=modalities,
@@ -87,13 +85,3 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
     )
     sources = (path, *features.sources)
     return RawData(read_columns(rows, columns), features.read(), sources, no_times=no_times(rows, columns))
-
-
-def _rows(path: Path, options: TableOptions) -> Rows:
-    if path.suffix == ".parquet":
-        return ParquetTable(path)
-    separator = options.separator or SEPARATORS.get(path.suffix)
-    if separator is None:
-        endings = ", ".join([*SEPARATORS, ".parquet"])
-        raise UserError(f"{path}: unknown ending, known are {endings}; or set prepare.options.separator")
-    return TextTable(path, separator, options.quotes)

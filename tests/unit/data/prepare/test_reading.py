@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers.parquet import ParquetTable
 from dualgnn_dist.data.prepare.reading import existing, npy_array, opened, required_folder
+from dualgnn_dist.data.prepare.tabular.parquet import ParquetTable
 
 
 def npy(shape: str, content: bytes, dtype: str = "'<f8'") -> bytes:

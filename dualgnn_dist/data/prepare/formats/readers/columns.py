@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from dualgnn_dist.data.prepare.formats.readers.times import moments
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, Place
 from dualgnn_dist.data.prepare.reading import EMPTY, refuse_first, require_columns, row_numbers
+from dualgnn_dist.data.prepare.tabular.rows import Rows
 
 IdType = Literal["integer", "text"]
 
@@ -56,21 +56,6 @@ class ColumnNames:
         """The columns that are read: what each is -> its name in the file."""
         names = {name: getattr(self, name) for name in ("user", "item", "timestamp", "rating", "split")}
         return {name: in_file for name, in_file in names.items() if in_file is not None}
-
-
-class Rows(Protocol):
-    """A file in columns; see `TextTable` and `ParquetTable`."""
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of its columns."""
-
-    def blocks(self, names: Mapping[str, str], num_rows: int) -> Iterator[tuple[pl.DataFrame, Place]]:
-        """Chosen columns, in blocks of at most so many rows, with their places in words."""
 
 
 def read_columns(rows: Rows, columns: ColumnNames) -> Callable[[], Iterator[pl.DataFrame]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import Ids
-from dualgnn_dist.data.prepare.formats.readers.parquet import parquet_modality
-from dualgnn_dist.data.prepare.formats.readers.text import TextTable
+from dualgnn_dist.data.prepare.formats.readers.parquet_modality import parquet_modality
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, RawModality
 from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, numbered
+from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 
 @dataclass(frozen=True, kw_only=True)

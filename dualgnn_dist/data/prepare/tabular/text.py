@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers import records
-from dualgnn_dist.data.prepare.formats.readers.chunks import Chunks
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.reading import Place, at_lines, opened
+from dualgnn_dist.data.prepare.tabular import records
+from dualgnn_dist.data.prepare.tabular.chunks import Chunks
 
 T = TypeVar("T")
 Quotes = Literal["one_line", "many_lines", "none"]

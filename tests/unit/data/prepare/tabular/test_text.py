@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.formats.readers import chunks
-from dualgnn_dist.data.prepare.formats.readers.text import QUOTES, TextTable
+from dualgnn_dist.data.prepare.tabular import chunks
+from dualgnn_dist.data.prepare.tabular.text import QUOTES, TextTable
 
 
 def read(path: Path, content: bytes, separator: str = ",", num_rows: int = 2, **table: Any) -> list[tuple[Any, ...]]:
