@@ -101,7 +101,8 @@ def test_the_page_of_a_sweep(browser: Any, run: Path, call: Callable[..., Any], 
     ]
     (folder / "trials.jsonl").write_text("".join(json.dumps(trial) + "\n" for trial in trials))
     metrics = json.loads((run / "metrics.json").read_text())
-    winner = {"number": 3, "params": trials[3]["params"], "run_folder": str(run)}
+    shutil.copytree(run, folder / "runs" / run.name)
+    winner = {"number": 3, "params": trials[3]["params"], "run_folder": f"runs/{run.name}"}
     winner.update(validation=metrics["validation"], test=metrics["test"])
     (folder / "winner.json").write_text(json.dumps(winner))
     assert call(report.main, "--sweep", folder).code == 0
