@@ -12,6 +12,7 @@ import numpy as np
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawModality
+from dualgnn_dist.data.prepare.tabular.header import hint
 
 BLOCK_BYTES = 1 << 26  # features a block
 EMPTY = "{} is empty; fill it in, or remove the row"
@@ -70,7 +71,7 @@ def require_columns(path: Path, columns: Iterable[str], names: Iterable[str]) ->
     columns = list(columns)
     for name in names:
         if name not in columns:
-            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}")
+            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}{hint(columns)}")
 
 
 def batches(frame: pl.LazyFrame, path: Path, num_rows: int) -> Iterator[pl.DataFrame]:

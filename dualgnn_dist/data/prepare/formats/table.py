@@ -1,4 +1,4 @@
-"""`table`: a CSV, TSV or Parquet file of interactions with named columns, and a `.npy` or Parquet file a modality.
+"""`table`: a CSV, TSV, JSON lines or Parquet file of interactions; a `.npy` or Parquet file a modality.
 
 Ids are any whole numbers or texts; rows are numbered by the store. A Parquet modality has an item id column and a
 column of vectors (lists of floats) or of tokens (lists of whole numbers), null where the item misses it. A `.npy`
@@ -17,6 +17,7 @@ from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.raw_data import RawData
 from dualgnn_dist.data.prepare.reading import existing
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, rows_of
+from dualgnn_dist.data.prepare.tabular.plain import encoding_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes
 
 
@@ -35,6 +36,8 @@ class TableOptions:
         separator: of a text file; null goes by its ending.
         quotes: of a text file, whether a value between quotation marks may hold separators: `one_line`; and line
             breaks: `many_lines`; or `none`: quotation marks are text.
+        encoding: of a text file.
+        columns: the names of a text file's columns, where its first line does not say them.
         feature_item_column: the item id column of Parquet modalities; null: as `item_column`.
         item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
     """
@@ -48,12 +51,15 @@ class TableOptions:
     id_type: IdType = "integer"
     separator: str | None = None
     quotes: Quotes = "one_line"
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] | None = None
     feature_item_column: str | None = None
     item_id_files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.rating_column is None) != (self.min_rating is None):
             raise ValueError("rating_column and min_rating go together: set both or neither")
+        encoding_of(self.encoding)
         if self.separator is not None and (len(self.separator) != 1 or len(self.separator.encode()) > 2):
             raise ValueError(f"separator={self.separator!r} must be one character, of at most two bytes")
         if self.separator is not None and self.separator in '"\r\n\0':
@@ -74,7 +80,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    rows = rows_of(path, TextOptions(options.separator, options.quotes))
+    rows = rows_of(path, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
     features = FeatureFiles(
         folder=path.parent,
         files=modalities,

@@ -1,9 +1,13 @@
 """Files in columns, of whatever kind: chosen columns come in blocks, every row with its place in words.
 
-opening  a file by its ending
-rows     what all kinds have in common
-text     a text file
-records  where in a text the records and their values stand
-chunks   a text file's bytes, piece by piece
-parquet  a Parquet file
+opening     a file by its ending
+rows        what all kinds have in common
+text        a text file
+json_lines  a file of JSON objects
+parquet     a Parquet file
+header      what looks wrong with the names of columns
+records     where in a text the records and their values stand
+chunks      a text's bytes, piece by piece
+plain       a file's text: unpacked and decoded
+ahead       work that goes on while the last piece of it is used
 """

@@ -1,22 +1,24 @@
-"""A text file's bytes, piece by piece, so that no file has to fit the memory."""
+"""A text's bytes, piece by piece, so that no file has to fit the memory."""
 
 from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.tabular.plain import Bytes
 
 CHUNK_BYTES = 1 << 26  # in memory at once; no record may be longer
 NO_TEXTS = {  # what a file begins with -> what it is, and what to do
-    codecs.BOM_UTF16_LE: "is written in UTF-16; save it as UTF-8",
-    codecs.BOM_UTF16_BE: "is written in UTF-16; save it as UTF-8",
-    b"\x1f\x8b": "is compressed by gzip; unpack it first",
-    b"\x28\xb5\x2f": "is compressed by zstd; unpack it first",
+    codecs.BOM_UTF16_LE: "is written in UTF-16; set prepare.options.encoding=utf-16, or save it as UTF-8",
+    codecs.BOM_UTF16_BE: "is written in UTF-16; set prepare.options.encoding=utf-16, or save it as UTF-8",
+    b"\x1f\x8b": "is compressed twice; unpack it once",
+    b"\x28\xb5\x2f": "is compressed twice; unpack it once",
+    b"\xfd7z": "is compressed by xz; unpack it first, or compress it by zstd",
     b"PK\x03": "is a ZIP archive; unpack it first",
+    b"PAR": "is a Parquet file; name it .parquet",
 }
 
 
@@ -32,7 +34,7 @@ class Chunks:
         UserError: the file begins as no UTF-8 text does. The byte-order mark of UTF-8 is left out.
     """
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: Bytes) -> None:
         self.path, self._file, self.line = path, file, 1
         self.text, self.is_last = np.empty(0, dtype=np.uint8), False
         self.read_on()
@@ -58,6 +60,6 @@ class Chunks:
             )
         buffer = np.empty(CHUNK_BYTES, dtype=np.uint8)  # untouched pages cost nothing
         buffer[:size] = self.text
-        while size < CHUNK_BYTES and (num_read := self._file.readinto(buffer[size:].data)):  # type: ignore[attr-defined]
+        while size < CHUNK_BYTES and (num_read := self._file.readinto(buffer[size:].data)):
             size += num_read
         self.text, self.is_last = buffer[:size], size < CHUNK_BYTES

@@ -7,22 +7,22 @@ mark are no data, a record has as many values as the header, and what cannot be 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.reading import Place, at_lines, opened
+from dualgnn_dist.data.prepare.reading import Place, at_lines
 from dualgnn_dist.data.prepare.tabular import records
+from dualgnn_dist.data.prepare.tabular.ahead import ahead
 from dualgnn_dist.data.prepare.tabular.chunks import Chunks
+from dualgnn_dist.data.prepare.tabular.plain import plain_text
 
-T = TypeVar("T")
 Quotes = Literal["one_line", "many_lines", "none"]
 QUOTES = {"none": records.NO_QUOTES, "one_line": records.ONE_LINE, "many_lines": records.MANY_LINES}
 MAX_COLUMNS = 1 << 14  # of a header
@@ -36,19 +36,21 @@ class TextTable:
         separator: between values; at most two bytes; empty: a record is one value.
         quotes: whether a value between quotation marks may hold separators, and line breaks too.
         names: of the columns, where no line of the file says them.
+        encoding: what the text is written in; None: UTF-8, and the format has no option for another.
     """
 
     path: Path
     separator: str
     quotes: Quotes = "none"
     names: tuple[str, ...] | None = None
+    encoding: str | None = None
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, without blanks around them. Raises UserError where there is no header."""
         if self.names is not None:
             return self.names
-        with opened(self.path) as file:
+        with plain_text(self.path, self.encoding or "utf-8") as file:
             for texts, _ in _blocks(self, Chunks(self.path, file), range(MAX_COLUMNS), -1, 1):
                 header = ["" if column[0] is None else column[0].strip() for column in texts]
                 if any("\r" in name for name in header):
@@ -70,11 +72,11 @@ class TextTable:
             if self.columns.count(name) > 1:
                 raise UserError(f"{self.path}, line 1: several columns are called {name!r}; give each its own name")
         wanted = sorted({self.columns.index(name) for name in names.values()})
-        with opened(self.path) as file:
+        with plain_text(self.path, self.encoding or "utf-8") as file:
             chunks = Chunks(self.path, file)
             if self.names is None:
                 next(_blocks(self, chunks, [], -1, 1), None)
-            for texts, lines in _ahead(_blocks(self, chunks, wanted, len(self.columns), num_rows)):
+            for texts, lines in ahead(_blocks(self, chunks, wanted, len(self.columns), num_rows)):
                 columns = {name: texts[wanted.index(self.columns.index(of))] for name, of in names.items()}
                 yield pl.DataFrame(columns), at_lines(self.path, lines)
 
@@ -97,7 +99,7 @@ def _blocks(
             numbers = lines[:size] + line
             columns = range(len(wanted) if width >= 0 else min(num_values, len(wanted)))
             values = (records.values_of(text, *(place[k, :size] for place in places)) for k in columns)
-            texts = [_texts(column, table.path, numbers) for column in values]
+            texts = [_texts(column, table, numbers) for column in values]
             chunks.advance(num_bytes, num_lines)
             yield texts, numbers
         if problem != records.FINE:
@@ -106,16 +108,7 @@ def _blocks(
             chunks.advance(num_bytes, num_lines)
 
 
-def _ahead(blocks: Iterator[T]) -> Iterator[T]:
-    """The same, of which the next is made by a thread while the last is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, blocks, None)
-        while (block := following.result()) is not None:
-            following = pool.submit(next, blocks, None)
-            yield block
-
-
-def _texts(values: pa.Array, path: Path, lines: np.ndarray) -> pl.Series:
+def _texts(values: pa.Array, table: TextTable, lines: np.ndarray) -> pl.Series:
     try:
         values.validate(full=True)
     except pa.ArrowInvalid:
@@ -123,10 +116,10 @@ def _texts(values: pa.Array, path: Path, lines: np.ndarray) -> pl.Series:
             try:
                 str(value.as_py() or b"", "utf-8")
             except UnicodeDecodeError as error:
-                raise UserError(
-                    f"{path}, line {line}: {value.as_py()[:40]!r} is not UTF-8; save the file in that encoding, "
-                    "as with `iconv -f LATIN1 -t UTF-8`"
-                ) from error
+                cure = "set prepare.options.encoding to what it is, often latin-1 or cp1252"
+                if table.encoding is None:
+                    cure = "save the file in that encoding, as with `iconv -f LATIN1 -t UTF-8`"
+                raise UserError(f"{table.path}, line {line}: {value.as_py()[:40]!r} is not UTF-8; {cure}") from error
         raise
     return pl.Series(pl.from_arrow(values))
 
