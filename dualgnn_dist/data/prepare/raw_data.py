@@ -5,6 +5,7 @@ Ids are still those of the raw data.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,25 @@ class RawModality:
     may_name_others: bool = False
 
 
+class Tally:
+    """What a reading of the blocks met beside them; `clear` begins anew.
+
+    Attributes:
+        left_out: why rows are in no block -> how many.
+        below_min_rating: rows in blocks that are not kept.
+        notes: what is to be said of the whole.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets the last reading."""
+        self.left_out: Counter[str] = Counter()
+        self.below_min_rating = 0
+        self.notes: list[str] = []
+
+
 @dataclass(frozen=True)
 class RawData:
     """A raw data set.
@@ -75,11 +95,14 @@ class RawData:
     Args:
         blocks: frames with the columns `user` and `item` (Int64 or String); perhaps `timestamp` (Int64) and, where one
             is no whole number, `fraction` (Float64, what it has beyond that, in [0, 1]); `split` (Int8, as in
-            SPLIT_CODES) and `kept` (Boolean: a row that is not kept names its user and item, nothing else).
+            SPLIT_CODES), `weight` (Float64 above 0) and `kept` (Boolean: a row that is not kept names its user and
+            item, nothing else).
         ids_are_rows: users and items keep their ids as row indices, whether they occur or not.
         num_users, num_items: with `ids_are_rows`, how many there are at least.
         sources: the input files, for the manifest.
         no_times: where no block has a `timestamp`, why, and how one is named.
+        min_weight: a user and an item whose rows' weights add up to less are no interaction.
+        tallies: what the last whole reading of the blocks met.
     """
 
     blocks: Callable[[], Iterable[pl.DataFrame]]
@@ -89,6 +112,8 @@ class RawData:
     num_users: int = 0
     num_items: int = 0
     no_times: str | None = None
+    min_weight: float | None = None
+    tallies: tuple[Tally, ...] = ()
 
 
 Options = Any  # a format's own frozen Options dataclass

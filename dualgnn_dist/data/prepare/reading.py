@@ -15,6 +15,7 @@ from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawModality
 from dualgnn_dist.data.prepare.tabular.header import hint
 
 BLOCK_BYTES = 1 << 26  # features a block
+EXACT = float(1 << 53)  # of a float64, whole numbers above it are rounded
 EMPTY = "{} is empty; fill it in, or remove the row"
 
 
@@ -109,6 +110,14 @@ def refuse_first(wrong: pl.Series | np.ndarray, place: Place, say: Callable[[int
         raise UserError(f"{place(row)}: {say(row)}")
 
 
+def chosen_rows(block: pl.DataFrame, chosen: pl.Series, place: Place) -> tuple[pl.DataFrame, Place]:
+    """The rows of a block for which a Boolean column is true, with their places in words."""
+    if chosen.all():
+        return block, place
+    rows = np.flatnonzero(chosen.to_numpy())
+    return block.filter(chosen), lambda row: place(int(rows[row]))
+
+
 def row_numbers(column: pl.Series, name: str, place: Place, cure: str = "") -> pl.Series:
     """`column` as Int64 values of at least 0.
 
@@ -117,12 +126,17 @@ def row_numbers(column: pl.Series, name: str, place: Place, cure: str = "") -> p
     """
     numbers = column.cast(pl.Int64, strict=False)
     if column.dtype.is_float():
-        numbers = pl.select(pl.when(numbers.cast(column.dtype) == column).then(numbers)).to_series()
+        is_exact = (numbers.cast(column.dtype) == column) & (column < EXACT)
+        numbers = pl.select(pl.when(is_exact).then(numbers)).to_series()
     wrong = numbers.is_null() | (numbers < 0).fill_null(True)
 
     def say(row: int) -> str:
-        is_empty = column[row] is None
-        return EMPTY.format(name) if is_empty else f"{name} {column[row]!r} is not a whole number of at least 0{cure}"
+        value = column[row]
+        if value is None:
+            return EMPTY.format(name)
+        if column.dtype.is_float() and value >= EXACT:
+            return f"{name} {value!r} is a floating-point number, which holds no id above 2^53; write ids as integers"
+        return f"{name} {value!r} is not a whole number of at least 0 and below 2^63{cure}"
 
     refuse_first(wrong, place, say)
     return numbers
