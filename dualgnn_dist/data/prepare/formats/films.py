@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import Ids
-from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, ListColumn
+from dualgnn_dist.data.prepare.formats.readers.lists import ListColumn
+from dualgnn_dist.data.prepare.formats.readers.words import word_tokens
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import Place, RawModality
 from dualgnn_dist.data.prepare.reading import opened, require_columns
 from dualgnn_dist.data.prepare.tabular.archive import only_member
@@ -28,9 +28,26 @@ FILES = ("movies.csv", "movies.dat", "u.item")
 NO_GENRE = "(no genres listed)"
 # The flags of `u.item`, in their order.
 GENRES = (
-    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror Musical "
-    "Mystery Romance Sci-Fi Thriller War Western"
-).split()
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
 IDS = Ids("integer", cure="")
 
 
@@ -70,17 +87,16 @@ def film_modality(ratings: Path, name: str, column: str) -> RawModality:
             lists = block.select("items", lists=words.list.drop_nulls())
             yield lists.with_columns(pl.when(pl.col("lists").list.len() > 0).then("lists")), place
 
-    ids = {word for block, _ in rows(BLOCK_ITEMS) for word in block["lists"].explode().drop_nulls().unique()}
-    vocabulary = IdTable(pl.Series(sorted(ids), dtype=pl.String))
-    lists = ListColumn(
-        rows=rows,
-        path=table.path,
-        column="genres",
-        ids=lambda items, place: IDS.read(items, table.columns[0], place),
-        unit="line",
-        may_name_others=True,
+    return word_tokens(
+        ListColumn(
+            rows=rows,
+            path=table.path,
+            column="genres",
+            ids=lambda items, place: IDS.read(items, table.columns[0], place),
+            unit="line",
+            may_name_others=True,
+        )
     )
-    return lists.tokens(lambda flat, place: pl.Series(vocabulary.rows(flat), dtype=pl.Int64))
 
 
 def _table(ratings: Path) -> TextTable:

@@ -43,7 +43,7 @@ class Member:
             except DAMAGED as error:
                 raise UserError(f"{path} cannot be read: {_words(error)}") from error
             with file:
-                yield cast(BinaryIO, _Stream(path, file))
+                yield cast(BinaryIO, Stream(path, file))
 
 
 def only_member(archive: Path, names: Collection[str]) -> Member:
@@ -76,19 +76,21 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-class _Stream:
-    """Reads on in words: what is damaged shows only where it is reached."""
+class Stream:
+    """Reads on what is packed, and refuses in words what is damaged, which shows only where it is reached."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self._path, self._file = path, file
 
     def readinto(self, buffer: Any) -> int:
+        """As of a file. Raises UserError."""
         try:
             return int(self._file.readinto(buffer))  # type: ignore[attr-defined]
         except DAMAGED as error:
             raise UserError(f"{self._path} cannot be read: {_words(error)}") from error
 
     def read(self, size: int = -1) -> bytes:
+        """As of a file. Raises UserError."""
         try:
             return self._file.read(size)
         except DAMAGED as error:
