@@ -95,7 +95,9 @@ def read_microlens(input: str | None, modalities: Mapping[str, str], options: Mi
     )
     numbered = {name: _from_first_item(existing(path.parent / file)) for name, file in by_place.items()}
     sources = (path, *features.sources, *(path.parent / file for file in by_place.values()))
-    return RawData(read_columns(rows, ColumnNames(**COLUMNS, ids=IDS)), {**features.read(), **numbered}, sources)
+    return RawData(
+        read_columns(rows, ColumnNames(**COLUMNS, min_rating=None, ids=IDS)), {**features.read(), **numbered}, sources
+    )
 
 
 def _is_by_place(name: str, file: str, options: MicroLensOptions) -> bool:

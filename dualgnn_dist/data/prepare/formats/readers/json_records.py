@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.frames import pl
@@ -27,7 +27,7 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
             yield file
             return
         with gzip.GzipFile(fileobj=file) as text:
-            yield cast(BinaryIO, Stream(path, text))
+            yield cast(BinaryIO, Stream(path, cast(IO[bytes], text)))
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ class JsonRecords:
 
 def _object(line: str | None, place: str) -> Mapping[str, Any]:
     parse: Callable[[str], Any] = json.loads
+    text = line or ""
     try:
-        value = parse(line or "")
+        value = parse(text)
     except (ValueError, RecursionError) as error:
-        cure = "; it is written in Python's notation: read it with ast.literal_eval, write it with json.dumps"
-        raise UserError(
-            f"{place}: {(line or '')[:40]!r} is no JSON{cure if (line or '')[:2] == "{'" else ''}"
-        ) from error
+        python = "; it is written in Python's notation: read it with ast.literal_eval, write it with json.dumps"
+        cure = python if text.startswith("{'") else ""
+        raise UserError(f"{place}: {text[:40]!r} is no JSON{cure}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{place}: {(line or '')[:40]!r} is no JSON object")
+        raise UserError(f"{place}: {text[:40]!r} is no JSON object")
     return value
