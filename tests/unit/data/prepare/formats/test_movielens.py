@@ -136,7 +136,7 @@ def test_folders_without_or_with_several_ratings(folder: Path, make: Make) -> No
     ):
         with pytest.raises(UserError, match=message):
             make(**LENS, input=str(folder / name))
-    with pytest.raises(UserError, match=r"the format 'movielens' needs prepare\.input, the file of the ratings or its"):
+    with pytest.raises(UserError, match=r"the format 'movielens' needs prepare\.input, the file of the ratings, its"):
         make(**LENS, input=None)
     (folder / "rating.csv").write_text("userId,movieId,rating,timestamp\n")
     with pytest.raises(UserError, match="the input has no interactions"):
