@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from dualgnn_dist.data.prepare.formats.films import GENRES
 from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions, read_synthetic
+from dualgnn_dist.data.prepare.raw_data import TokenLists
 
 START, DAYS = 1_704_067_200_000, 240  # milliseconds, 2024-01-01
 NOISE = 0.1
@@ -79,8 +81,9 @@ class Tastes:
     @cached_property
     def words(self) -> pl.Series:
         """The words of every item, most of them of a topic."""
-        blocks = list(read_synthetic(None, {}, self.options).modalities["textual"].blocks())
-        lists = [pl.Series(np.split(block.values.tokens, block.values.offsets[1:-1])) for block in blocks]
+        blocks = read_synthetic(None, {}, self.options).modalities["textual"].blocks()
+        texts = [cast(TokenLists, block.values) for block in blocks]
+        lists = [pl.Series(np.split(text.tokens, text.offsets[1:-1])) for text in texts]
         return pl.concat(lists).cast(pl.List(pl.Int32))
 
     @property
@@ -178,7 +181,7 @@ def amazon(folder: Path, tastes: Tastes) -> None:
                 helpful_vote=pl.col("time") % 3,
                 verified_purchase=~pl.col("is_noise"),
             )
-            rows.write_ndjson(file)
+            rows.write_ndjson(cast(io.BytesIO, file))
     topics = pl.Series([GENRES[1 + topic] for topic in tastes.topics.to_list()])
     metas = pl.DataFrame({"item": np.arange(len(topics)), "title": tastes.titles, "topic": topics}).select(
         main_category=pl.lit("All Made"),
@@ -189,7 +192,7 @@ def amazon(folder: Path, tastes: Tastes) -> None:
         parent_asin=_asin("item"),
     )
     with gzip.open(folder / "meta_Made.jsonl.gz", "wb", compresslevel=1) as file:
-        metas.write_ndjson(file)
+        metas.write_ndjson(cast(io.BytesIO, file))
 
 
 def hive(folder: Path, tastes: Tastes) -> None:

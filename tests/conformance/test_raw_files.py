@@ -64,9 +64,9 @@ def test_shop_and_hive_are_what_they_say(raw_files: ModuleType, tmp_path: Path) 
     events = pl.concat([pl.read_ndjson(path) for path in sorted((tmp_path / "shop" / "events").iterdir())])
     assert events.columns == ["ts", "event", "user", "item_id", "dwell_ms"]
     assert set(events["event"]) == {"view", "cart", "buy", "like"}
-    assert events.filter(event="view")["dwell_ms"].max() < 3000 <= events.filter(event="buy")["dwell_ms"].min()
+    assert (events["dwell_ms"] < 3000).equals(events["event"] == "view")
     log = pl.read_parquet(tmp_path / "hive" / "log", hive_partitioning=True)
-    assert log["user_id"].null_count() > 0 and log["product_id"].min() > 2**53
+    assert log["user_id"].null_count() > 0 and (log["product_id"] > 2**53).all()
     assert log["event_time"].dtype == pl.Datetime("us") and {"date", "country"} <= set(log.columns)
     catalogue = pl.read_parquet(tmp_path / "hive" / "catalogue.parquet")
     assert len(catalogue) == 3 * tastes.options.num_items > log["product_id"].n_unique()
