@@ -17,7 +17,7 @@ def drop_duplicates(table: InteractionTable, num_users: int, scratch: Scratch) -
     """One interaction a (user, item), in that order.
 
     Of several the earliest stays, by time where there are timestamps, else by their order in the input; where the
-    splits are given, the training one, so that nothing held out was seen in training.
+    splits are given, the training one, so that nothing held out was seen in training. Weights are added up.
     """
     offsets = row_offsets(table.users, num_users)
     by_user = InteractionTable(
@@ -27,8 +27,25 @@ def drop_duplicates(table: InteractionTable, num_users: int, scratch: Scratch) -
         }
     )
     rows = scratch.positions(len(table))
-    size = _first_of_pairs(offsets, by_user.items, by_user.timestamps, by_user.fractions, by_user.splits, rows)
-    return scratch.stack(by_user.take(rows[part]) for part in scratch.blocks(size))
+    ranks = by_user.timestamps, by_user.fractions, by_user.splits
+    if by_user.weights is None:
+        size = _first_of_pairs(offsets, by_user.items, *ranks, None, rows, None)
+        return scratch.stack(by_user.take(rows[part]) for part in scratch.blocks(size))
+    sums = scratch.empty(len(table), np.float64)
+    size = _first_of_pairs(offsets, by_user.items, *ranks, by_user.weights, rows, sums)
+    blocks = ((by_user.take(rows[part]), sums[part]) for part in scratch.blocks(size))
+    return scratch.stack(dataclasses.replace(block, weights=weights) for block, weights in blocks)
+
+
+def drop_light(table: InteractionTable, min_weight: float, scratch: Scratch) -> InteractionTable:
+    """The interactions that weigh enough, without their weights. Raises UserError: there is none."""
+    assert table.weights is not None
+    weights, unweighted = table.weights, dataclasses.replace(table, weights=None)
+    parts = scratch.blocks(len(table))
+    heavy = scratch.stack(unweighted.take(part).take(weights[part] >= min_weight) for part in parts)
+    if not len(heavy):
+        raise UserError(f"prepare.options.min_weight={min_weight:g} leaves no interaction; choose a smaller one")
+    return heavy
 
 
 def k_core(table: InteractionTable, k: int, num_users: int, num_items: int, scratch: Scratch) -> InteractionTable:
@@ -79,9 +96,14 @@ def _first_of_pairs(
     timestamps: np.ndarray | None,
     fractions: np.ndarray | None,
     splits: np.ndarray | None,
+    weights: np.ndarray | None,
     rows: np.ndarray,
+    sums: np.ndarray | None,
 ) -> int:
-    """Fills in the row of every different item of every user, items ascending; returns how many there are."""
+    """Fills in the row of every different item of every user, items ascending, and the sum of the weights of its rows.
+
+    Returns how many there are.
+    """
     order = np.empty(np.diff(offsets).max(), dtype=np.int64)
     size = 0
     for user in range(len(offsets) - 1):
@@ -95,8 +117,12 @@ def _first_of_pairs(
             if k == 0 or items[row] != items[start + mine[k - 1]]:
                 rows[size] = row
                 size += 1
+                if sums is not None:
+                    sums[size - 1] = 0.0
             elif _is_earlier(row, rows[size - 1], timestamps, fractions, splits):
                 rows[size - 1] = row
+            if sums is not None and weights is not None:
+                sums[size - 1] += weights[row]
     return size
 
 

@@ -134,7 +134,8 @@ def _kept(block: pl.DataFrame, users: np.ndarray, items: np.ndarray, has_fractio
     fractions = None
     if has_fractions:  # a block of whole numbers has none of its own
         fractions = block["fraction"].to_numpy() if "fraction" in block.columns else np.zeros(len(block))
-    table = InteractionTable(users, items, timestamps, splits, fractions)
+    weights = block["weight"].to_numpy() if "weight" in block.columns else None
+    table = InteractionTable(users, items, timestamps, splits, fractions, weights)
     return table.take(block["kept"].to_numpy()) if "kept" in block.columns else table
 
 

@@ -17,6 +17,7 @@ class InteractionTable:
         splits: int8 [E] as in `SPLIT_CODES`, or None.
         fractions: float64 [E], what the moments have beyond `timestamps`; None where they are whole numbers. They
             decide orders and are not stored.
+        weights: float64 [E], what a row adds to its pair's weight; None where every row is an interaction.
     """
 
     users: np.ndarray
@@ -24,6 +25,7 @@ class InteractionTable:
     timestamps: np.ndarray | None = None
     splits: np.ndarray | None = None
     fractions: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.users)

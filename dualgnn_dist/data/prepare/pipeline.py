@@ -30,11 +30,11 @@ from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
 from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 from dualgnn_dist.data.prepare.counting_sort import count, group, row_offsets
 from dualgnn_dist.data.prepare.features import write_features
-from dualgnn_dist.data.prepare.filter import compact, drop_duplicates, k_core
+from dualgnn_dist.data.prepare.filter import compact, drop_duplicates, drop_light, k_core
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.data.prepare.ids import IdTable, assign_rows
 from dualgnn_dist.data.prepare.interactions import InteractionTable
-from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData, Tally
 from dualgnn_dist.data.prepare.scratch import Scratch
 from dualgnn_dist.data.prepare.split import BY_TIME, split
 from dualgnn_dist.data.store.schema import checksum
@@ -59,8 +59,7 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
             raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
             _refuse_without_times(config, raw)
             table, user_ids, item_ids, num_read = assign_rows(raw, scratch)
-            rows = {"read": num_read, "below_min_rating": num_read - len(table)}
-            note(f"{num_read:,} rows, {len(table):,} interactions")
+            rows = _rows(raw.tallies, num_read, len(table), note)
         with _stage("filter", say) as note:
             table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), scratch, note)
             rows |= left_out
@@ -95,6 +94,20 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     return output
 
 
+def _rows(tallies: Sequence[Tally], num_in_blocks: int, num_kept: int, note: Say) -> dict[str, int]:
+    """How many rows the input has, and how many of them are left out by which rule; says so."""
+    left_out = sum((tally.left_out for tally in tallies), Counter[str]())
+    rows = {"read": num_in_blocks + left_out.total(), "below_min_rating": num_in_blocks - num_kept} | left_out
+    note(f"{rows['read']:,} rows, {num_kept:,} interactions")
+    words = {"where": "not chosen by `where`", "no_weight": "without a weight", "nulls": "lacking a value"}
+    for name, why in words.items():
+        if left_out[name]:
+            note(f"left out {left_out[name]:,} rows {why}")
+    for line in dict.fromkeys(line for tally in tallies for line in tally.notes):
+        note(line)
+    return rows
+
+
 def _refuse_without_times(config: PrepareConfig, raw: RawData) -> None:
     """Before hours of reading, rather than in the split."""
     if config.split in BY_TIME and raw.no_times is not None:
@@ -120,8 +133,12 @@ def _filter(
 ) -> tuple[InteractionTable, np.ndarray, np.ndarray, dict[str, int]]:
     """The interactions that stay, sorted by (user, item); the old rows of the users and items that stay; counts."""
     unique = drop_duplicates(table, num_users, scratch)
-    core = k_core(unique, config.k_core, num_users, num_items, scratch) if config.k_core else unique
-    left_out = {"duplicates": len(table) - len(unique), "k_core_interactions": len(unique) - len(core)}
+    heavy = unique if raw.min_weight is None else drop_light(unique, raw.min_weight, scratch)
+    core = k_core(heavy, config.k_core, num_users, num_items, scratch) if config.k_core else heavy
+    left_out = {"duplicates": len(table) - len(unique), "k_core_interactions": len(heavy) - len(core)}
+    if raw.min_weight is not None:
+        left_out["below_min_weight"] = len(unique) - len(heavy)
+        note(f"dropped {left_out['below_min_weight']:,} pairs lighter than {raw.min_weight:g}")
     users, items = np.arange(num_users), np.arange(num_items)
     if config.k_core or not raw.ids_are_rows:
         core, users, items = compact(core, num_users, num_items, scratch)

@@ -72,20 +72,22 @@ class RawModality:
 class Tally:
     """What a reading of the blocks met beside them; `clear` begins anew.
 
+    Args:
+        notes: what is to be said of every reading.
+
     Attributes:
         left_out: why rows are in no block -> how many.
-        below_min_rating: rows in blocks that are not kept.
         notes: what is to be said of the whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Iterable[str] = ()) -> None:
+        self._always = list(notes)
         self.clear()
 
     def clear(self) -> None:
         """Forgets the last reading."""
         self.left_out: Counter[str] = Counter()
-        self.below_min_rating = 0
-        self.notes: list[str] = []
+        self.notes = list(self._always)
 
 
 @dataclass(frozen=True)

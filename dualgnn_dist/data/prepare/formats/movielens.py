@@ -1,7 +1,8 @@
 """`movielens`: the rating files of GroupLens, `ratings.csv`, `ratings.dat` or `u.data`; every rating has its moment.
 
-Ids are whole numbers. Modalities are Parquet files with an item id column, or `.npy` files with a file of item ids;
-what they say of items without a rating is skipped.
+The input is such a file, its folder, or the zip as GroupLens ships it. Ids are whole numbers. Modalities are Parquet
+files with an item id column, `.npy` files with a file of item ids, or `genres`, the tokens of the file of films beside
+the ratings; what they say of items without a rating is skipped.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.data.prepare.formats.films import COLUMNS as FILM_COLUMNS
+from dualgnn_dist.data.prepare.formats.films import ZIP, film_file, film_modality
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, read_columns
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
-from dualgnn_dist.data.prepare.raw_data import RawData
+from dualgnn_dist.data.prepare.raw_data import RawData, Tally
 from dualgnn_dist.data.prepare.reading import existing, readable
+from dualgnn_dist.data.prepare.tabular.archive import only_member
 from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
 SEPARATORS = {Path(name).suffix: separator for name, separator in FILES.items()}
 # In the order of every file, with the names that the .csv has in its first line; the others have none.
-COLUMNS = {"user": "userId", "item": "movieId", "rating": "rating", "timestamp": "timestamp"}
+COLUMNS: dict[str, Any] = {"user": "userId", "item": "movieId", "rating": "rating", "timestamp": "timestamp"}
 IDS = Ids("integer", cure="")
 
 
@@ -42,17 +47,15 @@ class MovieLensOptions:
 def read_movielens(input: str | None, modalities: Mapping[str, str], options: MovieLensOptions) -> RawData:
     """See the module. Raises UserError for missing files, and for lines that are no ratings."""
     if input is None:
-        raise UserError("the format 'movielens' needs prepare.input, the file of the ratings or its folder")
+        raise UserError("the format 'movielens' needs prepare.input, the file of the ratings, its folder or the zip")
     path = Path(input)
     with readable(path):
         path = _only_file(path) if path.is_dir() else existing(path)
-    separator = SEPARATORS.get(path.suffix)
-    if separator is None:
-        raise UserError(f"{path}: unknown ending, known are {', '.join(SEPARATORS)}; other files are for 'table'")
+    ratings, films = _ratings(path), []
     columns = ColumnNames(**COLUMNS, min_rating=options.min_rating, ids=IDS)
     features = FeatureFiles(
         folder=path.parent,
-        files=modalities,
+        files={name: file for name, file in modalities.items() if file not in FILM_COLUMNS},
         item_id_files=options.item_id_files,
         item_column=options.item_column,
         ids=IDS,
@@ -60,7 +63,14 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
         may_name_others=True,
     )
 
-    return RawData(read_columns(_ratings(path, separator), columns), features.read(), (path, *features.sources))
+    modalities_of_films = {}
+    for name, column in modalities.items():
+        if column in FILM_COLUMNS:
+            modalities_of_films[name] = film_modality(path, name, column)
+            films = [] if path.suffix == ZIP else [film_file(path)]
+    sources = (path, *features.sources, *films)
+    blocks = read_columns(ratings, columns, tally := Tally())
+    return RawData(blocks, {**features.read(), **modalities_of_films}, sources, tallies=(tally,))
 
 
 def _only_file(folder: Path) -> Path:
@@ -74,8 +84,14 @@ def _only_file(folder: Path) -> Path:
     return files[0]
 
 
-def _ratings(path: Path, separator: str) -> TextTable:
+def _ratings(path: Path) -> TextTable:
     names = tuple(COLUMNS.values())
+    if path.suffix == ZIP:
+        path = only_member(path, FILES)
+    separator = SEPARATORS.get(path.suffix)
+    if separator is None:
+        endings = ", ".join([*SEPARATORS, ZIP])
+        raise UserError(f"{path}: unknown ending, known are {endings}; other files are for 'table'")
     if path.suffix != ".csv":
         return TextTable(path, separator, names=names)
     table = TextTable(path, separator)

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
-from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, ListColumn
+from dualgnn_dist.data.prepare.formats.readers.expression import parsed
+from dualgnn_dist.data.prepare.formats.readers.lists import ListColumn
+from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
+from dualgnn_dist.data.prepare.formats.readers.words import word_tokens
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.ids import IdTable
-from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData, RawModality
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData, RawModality, Tally
 from dualgnn_dist.data.prepare.reading import existing, refuse_first, require_columns, required_folder
 from dualgnn_dist.data.prepare.tabular.text import TextTable
 
@@ -37,6 +39,8 @@ class RecBoleOptions:
         min_rating: interactions rated lower are left out; needs `rating_column`.
         parts: the names of the training, validation and test files, as in `<dataset>.train.inter`; null: one file.
         id_type: `integer` ids are checked and stored as int64, `text` ids as they are written.
+        nulls: interactions without a user, an item, a time or a rating: `refuse` them all, or `drop` them, counted.
+        where: an expression over columns, in SQL; interactions for which it is not true are left out.
     """
 
     dataset: str | None = None
@@ -47,10 +51,14 @@ class RecBoleOptions:
     min_rating: float | None = None
     parts: tuple[str, str, str] | None = None
     id_type: IdType = "text"
+    nulls: Nulls = "refuse"
+    where: str | None = None
 
     def __post_init__(self) -> None:
         if (self.rating_column is None) != (self.min_rating is None):
             raise ValueError("rating_column and min_rating go together: set both or neither")
+        if self.where is not None:
+            parsed(self.where, "where")
 
 
 @dataclass(frozen=True)
@@ -98,10 +106,13 @@ def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecB
         item=options.item_column,
         timestamp=timestamp,
         rating=options.rating_column,
+        nulls=options.nulls,
+        where=options.where,
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    readers = [read_columns(file, columns) for file in files]
+    tallies = tuple(Tally() for _ in files)
+    readers = [read_columns(file, columns, tally) for file, tally in zip(files, tallies, strict=True)]
 
     def blocks() -> Iterator[pl.DataFrame]:
         for code, reader in enumerate(readers):
@@ -109,10 +120,10 @@ def read_recbole(input: str | None, modalities: Mapping[str, str], options: RecB
             yield from (block.with_columns(**split) for block in reader())
 
     if not modalities:
-        return RawData(blocks, {}, tuple(paths), no_times=no_times(files[0], columns))
+        return RawData(blocks, {}, tuple(paths), no_times=no_times(files[0], columns), tallies=tallies)
     items = AtomicFile(existing(folder / f"{dataset}.item"))
     features = {name: _modality(items, column, options) for name, column in modalities.items()}
-    return RawData(blocks, features, (*paths, items.path), no_times=no_times(files[0], columns))
+    return RawData(blocks, features, (*paths, items.path), no_times=no_times(files[0], columns), tallies=tallies)
 
 
 def _only_dataset(folder: Path, parts: tuple[str, ...]) -> str:
@@ -152,9 +163,7 @@ def _modality(file: AtomicFile, column: str, options: RecBoleOptions) -> RawModa
     )
     if kind.startswith("float"):
         return list_column.dense(lambda lists, place: _numbers(lists, column, place))
-    words = [block["lists"].explode().drop_nulls().unique() for block, _ in rows(BLOCK_ITEMS)]
-    vocabulary = IdTable(pl.concat([pl.Series(dtype=pl.String), *words]).unique().sort())
-    return list_column.tokens(lambda flat, place: pl.Series(vocabulary.rows(flat), dtype=pl.Int64))
+    return word_tokens(list_column)
 
 
 def _numbers(lists: pl.Series, column: str, place: Place) -> pl.Series:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
+from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
-from dualgnn_dist.data.prepare.raw_data import RawData
+from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
+from dualgnn_dist.data.prepare.raw_data import RawData, Tally
 from dualgnn_dist.data.prepare.reading import existing
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, rows_of
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
@@ -33,6 +35,12 @@ class TableOptions:
         id_type: `integer` ids are checked and stored as int64, `text` ids as they are written.
         split_column: holds train, valid, test or 0, 1, 2; null: there is none.
         min_rating: interactions rated lower are left out; needs `rating_column`.
+        nulls: rows without a user, an item, a time, a rating or a split: `refuse` them all, or `drop` them, counted.
+        where: an expression over columns, in SQL, as `event = 'like' and seconds > 5`; rows for which it is not true
+            are left out.
+        weight: an expression over columns that gives a row's weight, as `case event when 'buy' then 3 else 1 end`; rows
+            that weigh nothing are left out. Needs `min_weight`.
+        min_weight: a user and an item are an interaction where the weights of their rows add up to it.
         separator: of a text file; null goes by its ending.
         quotes: of a text file, whether a value between quotation marks may hold separators: `one_line`; and line
             breaks: `many_lines`; or `none`: quotation marks are text.
@@ -49,6 +57,10 @@ class TableOptions:
     min_rating: float | None = None
     split_column: str | None = None
     id_type: IdType = "integer"
+    nulls: Nulls = "refuse"
+    where: str | None = None
+    weight: str | None = None
+    min_weight: float | None = None
     separator: str | None = None
     quotes: Quotes = "one_line"
     encoding: str = "utf-8"
@@ -59,6 +71,13 @@ class TableOptions:
     def __post_init__(self) -> None:
         if (self.rating_column is None) != (self.min_rating is None):
             raise ValueError("rating_column and min_rating go together: set both or neither")
+        if (self.weight is None) != (self.min_weight is None):
+            raise ValueError("weight and min_weight go together: set both or neither")
+        if self.min_weight is not None and not 0 < self.min_weight < float("inf"):
+            raise ValueError(f"min_weight={self.min_weight} must be above 0")
+        for name in ("where", "weight"):
+            if getattr(self, name) is not None:
+                parsed(getattr(self, name), name)
         encoding_of(self.encoding)
         if self.separator is not None and (len(self.separator) != 1 or len(self.separator.encode()) > 2):
             raise ValueError(f"separator={self.separator!r} must be one character, of at most two bytes")
@@ -76,6 +95,9 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         item=options.item_column,
         timestamp=options.timestamp_column,
         rating=options.rating_column,
+        nulls=options.nulls,
+        where=options.where,
+        weight=options.weight,
         split=options.split_column,
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
@@ -90,4 +112,11 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         by_row=True,
     )
     sources = (path, *features.sources)
-    return RawData(read_columns(rows, columns), features.read(), sources, no_times=no_times(rows, columns))
+    return RawData(
+        read_columns(rows, columns, tally := Tally()),
+        features.read(),
+        sources,
+        no_times=no_times(rows, columns),
+        min_weight=options.min_weight,
+        tallies=(tally,),
+    )

@@ -9,5 +9,6 @@ header      what looks wrong with the names of columns
 records     where in a text the records and their values stand
 chunks      a text's bytes, piece by piece
 plain       a file's text: unpacked and decoded
+archive     a file inside a zip archive
 ahead       work that goes on while the last piece of it is used
 """

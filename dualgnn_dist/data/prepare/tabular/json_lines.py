@@ -113,7 +113,9 @@ class JsonLinesTable:
                 raise UserError(
                     f"{where}this is one JSON array; write an object a line, as `jq -c '.[]'` does"
                 ) from error
-            raise UserError(f"{where}{line[:40].strip()!r} is no JSON object: {error}") from error
+            python = "; this is Python's notation: read it with ast.literal_eval, write it with json.dumps"
+            cure = python if line.lstrip().startswith(b"{'") else ""
+            raise UserError(f"{where}{line[:40].strip()!r} is no JSON object: {error}{cure}") from error
         if isinstance(record, list) and number == 1:
             raise UserError(where + NO_LINES)
         if not isinstance(record, dict):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import codecs
 import io
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import pyarrow as pa
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.reading import existing, readable
+from dualgnn_dist.data.prepare.tabular.archive import archive_of, opened_member
 
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 """What a compressed file begins with -> its kind; an ending says it to people, and may be wrong."""
@@ -62,17 +61,13 @@ def plain_text(path: Path, encoding: str = "utf-8") -> Iterator[Bytes]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedReader]:
-    archive = next((folder for folder in path.parents if folder.suffix == ".zip" and folder.is_file()), None)
-    with readable(path):
-        if archive is None:
-            with existing(path).open("rb", buffering=0) as file:
-                yield io.BufferedReader(file, PIECE_BYTES)
-            return
-        try:
-            with zipfile.ZipFile(archive) as members, members.open(str(path.relative_to(archive))) as member:
-                yield io.BufferedReader(cast(io.RawIOBase, member), PIECE_BYTES)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, EOFError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from error
+    archive = archive_of(path)
+    if archive is not None:
+        with opened_member(archive, path) as member:
+            yield io.BufferedReader(member, PIECE_BYTES)
+        return
+    with readable(path), existing(path).open("rb", buffering=0) as file:
+        yield io.BufferedReader(file, PIECE_BYTES)
 
 
 class _Decoded:

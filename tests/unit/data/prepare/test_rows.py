@@ -78,10 +78,16 @@ def test_the_earliest_of_doubles_stays_by_its_fraction(folder: Path, make: Make)
     assert store.manifest.settings["rows"]["duplicates"] == 4
 
 
+NO_MOMENT = (
+    r"log\.csv, line \d+: time '.*' is not a moment|12 without 'time' \(the first: .*log\.csv, line \d+\)"
+    r"|mix numbers \(.*\) and microseconds in texts"
+)
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "1e300", "9223372036854775808", "", "soon", "2020-01-01"])
 def test_what_is_no_moment_is_refused(folder: Path, make: Make, value: str) -> None:
     path = write_log(folder / "log.csv", lambda k: value if k == 3 else k)
-    with pytest.raises(UserError, match=r"log\.csv, line \d+: time (is empty|.* is not a number or a time)"):
+    with pytest.raises(UserError, match=NO_MOMENT):
         make(format="table", input=str(path), split="random", options={"timestamp_column": "time"})
 
 

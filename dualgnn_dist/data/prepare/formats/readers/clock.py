@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from dualgnn_dist.data.prepare.raw_data import Place
 UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 OF_POLARS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 EARLIEST, LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100: numbers between them are taken for times since 1970
-NUMBERS = "numbers"
+NUMBERS, TEXTS = "numbers", "microseconds in texts"
 
 
 class Clock:
@@ -48,16 +49,16 @@ class Clock:
             whole, fractions = moments(column)
             self._meet_numbers(whole, place)
         if whole.len() > whole.null_count():
-            least, most = whole.min(), whole.max()
-            before = self._range or (least, most)
-            self._range = (min(least, before[0]), max(most, before[1]))  # type: ignore[type-var, arg-type]
+            least, most = cast(int, whole.min()), cast(int, whole.max())
+            moments_so_far = [least, most, *(self._range or ())]
+            self._range = min(moments_so_far), max(moments_so_far)
         return whole, fractions
 
     def check(self) -> None:
         """Raises UserError where the column mixes kinds or units, with the first of each."""
-        units = [kind for kind in self.first if kind != NUMBERS]
-        if len(units) > 1 and not self._others:
-            pairs = " and ".join(f"{unit} ({self.first[unit]})" for unit in units[:2])
+        kinds = list(self.first)
+        if len(kinds) > 1 and (not self._others or TEXTS in kinds):
+            pairs = " and ".join(f"{kind} ({self.first[kind]})" for kind in kinds[:2])
             raise UserError(f"the times in {self.name} mix {pairs}; write them all in one unit")
 
     def words(self) -> Iterator[str]:
@@ -75,9 +76,7 @@ class Clock:
         if self._has_no_zone:
             yield "times without a zone are taken as UTC"
 
-    def _of_texts(
-        self, column: pl.Series, is_iso: np.ndarray, place: Place
-    ) -> tuple[pl.Series, pl.Series | None]:
+    def _of_texts(self, column: pl.Series, is_iso: np.ndarray, place: Place) -> tuple[pl.Series, pl.Series | None]:
         if is_iso.all() or column.null_count() == len(is_iso) - is_iso.sum():
             whole, fractions, has_no_zone = moments_of_iso(column)
         else:
@@ -86,7 +85,7 @@ class Clock:
             self._meet_numbers(numbers, place)
             whole = whole.zip_with(whole.is_not_null(), numbers)
         self._has_no_zone |= has_no_zone
-        self._meet("microseconds in texts", int(np.argmax(is_iso)), place, len(column))
+        self._meet(TEXTS, int(np.argmax(is_iso)), place, len(column))
         return whole, None if fractions is None else fractions.fill_null(0.0)
 
     def _meet(self, kind: str, row: int, place: Place, num_rows: int) -> None:

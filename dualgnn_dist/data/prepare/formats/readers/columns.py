@@ -44,7 +44,8 @@ class ColumnNames:
     Args:
         split: holds train, valid, test or 0, 1, 2.
         min_rating: interactions rated lower are not kept; None keeps all, needs no `rating`.
-        nulls: whether a row without one of these values is refused or left out.
+        nulls: whether a row without one of these values is refused or left out; None: refused, and the format has no
+            option for it.
         where: an expression; rows for which it is not true are left out.
         weight: an expression; rows that weigh nothing are left out.
     """
@@ -55,7 +56,7 @@ class ColumnNames:
     rating: str | None = None
     split: str | None = None
     min_rating: float | None = None
-    nulls: Nulls = "refuse"
+    nulls: Nulls | None = None
     where: str | None = None
     weight: str | None = None
     ids: Ids
@@ -92,8 +93,8 @@ def read_columns(rows: Rows, columns: ColumnNames, tally: Tally) -> Callable[[],
         for block, place in rows.blocks(names, BLOCK_ROWS):
             block, place = _chosen(block, place, expressions, tally)
             block, place = presence.of(block, place)
-            yield checked(block, columns, place, clock, tally)
-        tally.left_out["nulls"] += presence.num_rows
+            yield checked(block, columns, place, clock)
+        tally.left_out["nulls"] = presence.num_rows
         presence.check(rows.path)
         clock.check()
         tally.notes += clock.words()
@@ -130,7 +131,7 @@ def no_times(rows: Rows, columns: ColumnNames) -> str | None:
     return f"{rows.path} has the columns {names}; name that of the times with prepare.options.timestamp_column=NAME"
 
 
-def checked(block: pl.DataFrame, columns: ColumnNames, place: Place, clock: Clock, tally: Tally) -> pl.DataFrame:
+def checked(block: pl.DataFrame, columns: ColumnNames, place: Place, clock: Clock) -> pl.DataFrame:
     """A block with the columns `user`, `item`, ... as they stand in the file -> one as `RawData` has it."""
     series = {
         "user": columns.ids.read(block["user"], columns.user, place),
@@ -145,7 +146,6 @@ def checked(block: pl.DataFrame, columns: ColumnNames, place: Place, clock: Cloc
     if columns.rating is not None and columns.min_rating is not None:
         ratings = block["rating"].cast(pl.Float64, strict=False).fill_nan(None)
         series["kept"] = _no_nulls(ratings, block["rating"], columns.rating, "a number", place) >= columns.min_rating
-        tally.below_min_rating += len(block) - int(series["kept"].sum())
     if columns.split is not None:
         labels = {**SPLIT_CODES, **{str(code): code for code in SPLIT_CODES.values()}}
         codes = block["split"].cast(pl.String).replace_strict(labels, default=None, return_dtype=pl.Int8)

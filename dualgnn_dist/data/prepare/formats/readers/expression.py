@@ -40,7 +40,7 @@ def parsed(text: str, option: str) -> pl.Expr:
 
 def _of_other_rows(node: Any) -> Iterator[str]:
     """What in an expression does not go by one row."""
-    kind, body = next(iter(node.items())) if isinstance(node, dict) else (str(node), None)
+    kind, body = next(iter(node.items())) if isinstance(node, dict) else (str(node), {})
     if kind == "BinaryExpr":
         yield from (name for side in ("left", "right") for name in _of_other_rows(body[side]))
     elif kind == "Ternary":

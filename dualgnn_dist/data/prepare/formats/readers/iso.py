@@ -40,9 +40,11 @@ def _quickly(texts: pl.Series, pattern: str) -> pl.Series | None:
     length = len("2020-01-01") if pattern == "%Y-%m-%d" else len("2020-01-01T00:00:00") + pattern.endswith("Z")
     if texts.head(1).str.len_bytes().sum() != length or (texts.str.len_bytes() != length).any():
         return None
-    moments = texts.str.strptime(pl.Datetime("us"), pattern, strict=False) if length > 10 else texts.str.to_date(
-        pattern, strict=False
-    ).cast(pl.Datetime("us"))
+    moments = (
+        texts.str.strptime(pl.Datetime("us"), pattern, strict=False)
+        if length > 10
+        else texts.str.to_date(pattern, strict=False).cast(pl.Datetime("us"))
+    )
     return moments.cast(pl.Int64) if moments.null_count() == texts.null_count() else None
 
 

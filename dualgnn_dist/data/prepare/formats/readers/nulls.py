@@ -24,7 +24,7 @@ class Presence:
         num_rows: how many lacked one.
     """
 
-    def __init__(self, nulls: Nulls, in_file: Mapping[str, str]) -> None:
+    def __init__(self, nulls: Nulls | None, in_file: Mapping[str, str]) -> None:
         self.nulls, self.in_file = nulls, in_file
         self.num_rows = 0
         self._counts: Counter[str] = Counter()
@@ -52,7 +52,5 @@ class Presence:
             f"{count:,} without {self.in_file[name]!r} (the first: {self._first[name]})"
             for name, count in self._counts.items()
         )
-        raise UserError(
-            f"{path} has rows that lack a value: {counts}; fill them in, or leave them out with "
-            "prepare.options.nulls=drop"
-        )
+        cure = "remove these rows" if self.nulls is None else "leave them out with prepare.options.nulls=drop"
+        raise UserError(f"{path} has rows that lack a value: {counts}; fill them in, or {cure}")
