@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,14 @@ from dualgnn_dist.data.store.reader import Store
 
 NUM_USERS, NUM_ITEMS, WIDTH = 23, 17, 5
 SPLITS = ("train", "valid", "test")
-TEXT_IDS = ("table", "recbole")
-WITHOUT_ITEM_3 = ("table", "recbole", "movielens")  # its vector is missing in what their writers write
+TEXT_IDS = {"table": "i{:02}", "recbole": "i{:02}", "amazon": "B0000000{:02}"}
+WITHOUT_ITEM_3 = (
+    "table",
+    "recbole",
+    "movielens",
+    "microlens",
+    "amazon",
+)  # its vector is missing in what their writers write
 
 
 def raw_pairs() -> dict[str, list[tuple[int, int]]]:
@@ -96,6 +104,39 @@ def movielens(folder: Path) -> dict[str, Any]:
     return {"input": str(folder), "modalities": {"visual": "visual.parquet"}, **section}
 
 
+def microlens(folder: Path) -> dict[str, Any]:
+    rows = [(u, i, k) for k, pairs in enumerate(raw_pairs().values()) for u, i in pairs]
+    pl.DataFrame(rows, schema=["user", "item", "timestamp"], orient="row").write_csv(folder / "small_pairs.csv")
+    items = [item for item in range(NUM_ITEMS) if item != 3]
+    np.save(folder / "video.npy", vectors()[items])
+    np.save(folder / "ids.npy", items)
+    shares = [len(pairs) / len(rows) for pairs in raw_pairs().values()]
+    section = {"split": "global_time", "split_shares": shares, "options": {"item_id_files": {"visual": "ids.npy"}}}
+    return {"input": str(folder), "modalities": {"visual": "video.npy"}, **section}
+
+
+def amazon(folder: Path) -> dict[str, Any]:
+    rows = [(u, i, k) for k, pairs in enumerate(raw_pairs().values()) for u, i in pairs]
+    reviews = [
+        {"rating": 5.0, "title": "x", "parent_asin": f"B0000000{i:02}", "user_id": f"AU{u:02}", "timestamp": k}
+        for u, i, k in rows
+    ]
+    with gzip.open(folder / "Small.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(review) + "\n" for review in reviews)
+    items = [item for item in range(NUM_ITEMS) if item != 3]
+    metas = [{"parent_asin": f"B0000000{i:02}", "categories": ["All", f"Of {i % 3}"]} for i in items]
+    (folder / "meta_Small.jsonl").write_text("\n".join(map(json.dumps, metas)) + "\n")
+    lists = vectors()[items].tolist()
+    pl.DataFrame({"parent_asin": [f"B0000000{i:02}" for i in items], "v": lists}).write_parquet(folder / "v.parquet")
+    shares = [len(pairs) / len(rows) for pairs in raw_pairs().values()]
+    section = {"split": "global_time", "split_shares": shares}
+    return {
+        "input": str(folder / "Small.jsonl.gz"),
+        "modalities": {"visual": "v.parquet", "kind": "categories"},
+        **section,
+    }
+
+
 def synthetic(folder: Path) -> dict[str, Any]:
     return {"split": "random", "options": {"num_users": 60, "num_items": 90, "num_interactions": 900, "num_topics": 5}}
 
@@ -107,6 +148,8 @@ WRITERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "dualgnn": dualgnn,
     "recbole": recbole,
     "movielens": movielens,
+    "microlens": microlens,
+    "amazon": amazon,
     "synthetic": synthetic,
 }
 
@@ -158,7 +201,8 @@ def test_the_store_is_the_raw_data(section: dict[str, Any], tmp_path: Path) -> N
         part = store.interactions(split)
         assert sorted(zip(part.users.to_numpy().tolist(), part.items.to_numpy().tolist(), strict=True)) == pairs
     ids = store.ids("items").to_pylist()
-    assert ids == [f"i{i:02}" for i in range(NUM_ITEMS)] if section["format"] in TEXT_IDS else list(range(NUM_ITEMS))
+    text_id = TEXT_IDS.get(section["format"])
+    assert ids == [item if text_id is None else text_id.format(item) for item in range(NUM_ITEMS)]
     visual = store.features("visual").gather(np.arange(NUM_ITEMS, dtype=np.int32))
     missing = np.arange(NUM_ITEMS) == 3 if section["format"] in WITHOUT_ITEM_3 else np.zeros(NUM_ITEMS, dtype=bool)
     np.testing.assert_array_equal(visual.present, ~missing)

@@ -5,13 +5,19 @@ mmrec      MMRec's `.inter` with split labels, `.npy` features by row
 adjacency  a line a user: its items
 dualgnn    what the released DualGNN code reads
 recbole    RecBole's atomic files
-movielens  MovieLens' own files
+movielens  MovieLens' own files, or their zip
+films      the genres beside MovieLens' ratings
+microlens  MicroLens' pairs of user and video
+amazon     Amazon's reviews of 2014, 2018 and 2023
+amazon_items  what they say of the items
 synthetic  made-up data with a known structure
 readers    what several of them read with
 """
 
 from dualgnn_dist.data.prepare.formats.adjacency import AdjacencyOptions, read_adjacency
+from dualgnn_dist.data.prepare.formats.amazon import AmazonOptions, read_amazon
 from dualgnn_dist.data.prepare.formats.dualgnn import DualGNNOptions, read_dualgnn
+from dualgnn_dist.data.prepare.formats.microlens import MicroLensOptions, read_microlens
 from dualgnn_dist.data.prepare.formats.mmrec import MMRecOptions, read_mmrec
 from dualgnn_dist.data.prepare.formats.movielens import MovieLensOptions, read_movielens
 from dualgnn_dist.data.prepare.formats.recbole import RecBoleOptions, read_recbole
@@ -26,5 +32,7 @@ FORMATS: dict[str, Format] = {
     "dualgnn": Format(DualGNNOptions, read_dualgnn),
     "recbole": Format(RecBoleOptions, read_recbole),
     "movielens": Format(MovieLensOptions, read_movielens),
+    "microlens": Format(MicroLensOptions, read_microlens),
+    "amazon": Format(AmazonOptions, read_amazon),
     "synthetic": Format(SyntheticOptions, read_synthetic),
 }

@@ -1,7 +1,8 @@
 """`movielens`: the rating files of GroupLens, `ratings.csv`, `ratings.dat` or `u.data`; every rating has its moment.
 
-Ids are whole numbers. Modalities are Parquet files with an item id column, or `.npy` files with a file of item ids;
-what they say of items without a rating is skipped.
+The input is such a file, its folder, or the zip as GroupLens ships it. Ids are whole numbers. Modalities are Parquet
+files with an item id column, `.npy` files with a file of item ids, or `genres`, the tokens of the file of films beside
+the ratings; what they say of items without a rating is skipped.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError, nearest
+from dualgnn_dist.data.prepare.formats.films import COLUMNS as FILM_COLUMNS
+from dualgnn_dist.data.prepare.formats.films import ZIP, film_file, film_modality
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, read_columns
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.raw_data import RawData
-from dualgnn_dist.data.prepare.reading import existing, readable
+from dualgnn_dist.data.prepare.reading import existing, opened, readable
+from dualgnn_dist.data.prepare.tabular.archive import only_member
 from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 FILES = {"ratings.csv": ",", "ratings.dat": "::", "u.data": "\t"}
@@ -42,17 +46,15 @@ class MovieLensOptions:
 def read_movielens(input: str | None, modalities: Mapping[str, str], options: MovieLensOptions) -> RawData:
     """See the module. Raises UserError for missing files, and for lines that are no ratings."""
     if input is None:
-        raise UserError("the format 'movielens' needs prepare.input, the file of the ratings or its folder")
+        raise UserError("the format 'movielens' needs prepare.input, the file of the ratings, its folder or the zip")
     path = Path(input)
     with readable(path):
         path = _only_file(path) if path.is_dir() else existing(path)
-    separator = SEPARATORS.get(path.suffix)
-    if separator is None:
-        raise UserError(f"{path}: unknown ending, known are {', '.join(SEPARATORS)}; other files are for 'table'")
+    ratings, films = _ratings(path), []
     columns = ColumnNames(**COLUMNS, min_rating=options.min_rating, ids=IDS)
     features = FeatureFiles(
         folder=path.parent,
-        files=modalities,
+        files={name: file for name, file in modalities.items() if file not in FILM_COLUMNS},
         item_id_files=options.item_id_files,
         item_column=options.item_column,
         ids=IDS,
@@ -60,7 +62,13 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
         may_name_others=True,
     )
 
-    return RawData(read_columns(_ratings(path, separator), columns), features.read(), (path, *features.sources))
+    modalities_of_films = {}
+    for name, column in modalities.items():
+        if column in FILM_COLUMNS:
+            modalities_of_films[name] = film_modality(path, name, column)
+            films = [] if path.suffix == ZIP else [film_file(path)]
+    sources = (path, *features.sources, *films)
+    return RawData(read_columns(ratings, columns), {**features.read(), **modalities_of_films}, sources)
 
 
 def _only_file(folder: Path) -> Path:
@@ -74,11 +82,18 @@ def _only_file(folder: Path) -> Path:
     return files[0]
 
 
-def _ratings(path: Path, separator: str) -> TextTable:
-    names = tuple(COLUMNS.values())
+def _ratings(path: Path) -> TextTable:
+    names, open_file = tuple(COLUMNS.values()), opened
+    if path.suffix == ZIP:
+        member = only_member(path, FILES)
+        path, open_file = member.path, member.opened
+    separator = SEPARATORS.get(path.suffix)
+    if separator is None:
+        endings = ", ".join([*SEPARATORS, ZIP])
+        raise UserError(f"{path}: unknown ending, known are {endings}; other files are for 'table'")
     if path.suffix != ".csv":
-        return TextTable(path, separator, names=names)
-    table = TextTable(path, separator)
+        return TextTable(path, separator, names=names, open=open_file)
+    table = TextTable(path, separator, open=open_file)
     if table.columns != names:
         raise UserError(f"{path}, line 1: the header must be {','.join(names)}, not {','.join(table.columns)}")
     return table

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
-from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, ListColumn
+from dualgnn_dist.data.prepare.formats.readers.lists import ListColumn
+from dualgnn_dist.data.prepare.formats.readers.words import word_tokens
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Place, RawData, RawModality
 from dualgnn_dist.data.prepare.reading import existing, refuse_first, require_columns, required_folder
 from dualgnn_dist.data.prepare.tabular.text import TextTable
@@ -152,9 +152,7 @@ def _modality(file: AtomicFile, column: str, options: RecBoleOptions) -> RawModa
     )
     if kind.startswith("float"):
         return list_column.dense(lambda lists, place: _numbers(lists, column, place))
-    words = [block["lists"].explode().drop_nulls().unique() for block, _ in rows(BLOCK_ITEMS)]
-    vocabulary = IdTable(pl.concat([pl.Series(dtype=pl.String), *words]).unique().sort())
-    return list_column.tokens(lambda flat, place: pl.Series(vocabulary.rows(flat), dtype=pl.Int64))
+    return word_tokens(list_column)
 
 
 def _numbers(lists: pl.Series, column: str, place: Place) -> pl.Series:

@@ -6,4 +6,5 @@ text     a text file
 records  where in a text the records and their values stand
 chunks   a text file's bytes, piece by piece
 parquet  a Parquet file
+archive  a file inside a zip archive
 """

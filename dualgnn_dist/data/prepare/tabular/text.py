@@ -6,12 +6,13 @@ mark are no data, a record has as many values as the header, and what cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,19 +37,21 @@ class TextTable:
         separator: between values; at most two bytes; empty: a record is one value.
         quotes: whether a value between quotation marks may hold separators, and line breaks too.
         names: of the columns, where no line of the file says them.
+        open: gives the bytes of `path`, where that is no plain file.
     """
 
     path: Path
     separator: str
     quotes: Quotes = "none"
     names: tuple[str, ...] | None = None
+    open: Callable[[Path], AbstractContextManager[BinaryIO]] = opened
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, without blanks around them. Raises UserError where there is no header."""
         if self.names is not None:
             return self.names
-        with opened(self.path) as file:
+        with self.open(self.path) as file:
             for texts, _ in _blocks(self, Chunks(self.path, file), range(MAX_COLUMNS), -1, 1):
                 header = ["" if column[0] is None else column[0].strip() for column in texts]
                 if any("\r" in name for name in header):
@@ -70,7 +73,7 @@ class TextTable:
             if self.columns.count(name) > 1:
                 raise UserError(f"{self.path}, line 1: several columns are called {name!r}; give each its own name")
         wanted = sorted({self.columns.index(name) for name in names.values()})
-        with opened(self.path) as file:
+        with self.open(self.path) as file:
             chunks = Chunks(self.path, file)
             if self.names is None:
                 next(_blocks(self, chunks, [], -1, 1), None)

@@ -26,7 +26,8 @@ def test_a_section_becomes_a_config_and_back() -> None:
         ({"format": "mmrecc"}, "unknown format 'mmrecc'; did you mean 'mmrec'"),
         (
             {"format": "lines"},
-            "unknown format 'lines'; known are: adjacency, dualgnn, mmrec, movielens, recbole, synthetic, table",
+            "unknown format 'lines'; known are: adjacency, amazon, dualgnn, microlens, mmrec, movielens, recbole, "
+            "synthetic, table",
         ),
         (
             {"format": "mmrec", "options": {"user_colum": "u"}},

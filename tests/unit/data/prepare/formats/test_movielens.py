@@ -130,13 +130,13 @@ def test_folders_without_or_with_several_ratings(folder: Path, make: Make) -> No
         make(**LENS)
     (folder / "u1.base").write_text("1\t2\t3\t4\n")
     for name, message in (
-        ("u1.base", r"u1\.base: unknown ending, known are \.csv, \.dat, \.data; other files are for 'table'"),
+        ("u1.base", r"u1\.base: unknown ending, known are \.csv, \.dat, \.data, \.zip; other files are for 'table'"),
         ("u.dat", r"u\.dat does not exist; did you mean 'u\.data'"),
         ("rating.csv", r"rating\.csv cannot be read: it is empty; its first line must name the columns"),
     ):
         with pytest.raises(UserError, match=message):
             make(**LENS, input=str(folder / name))
-    with pytest.raises(UserError, match=r"the format 'movielens' needs prepare\.input, the file of the ratings or its"):
+    with pytest.raises(UserError, match=r"the format 'movielens' needs prepare\.input, the file of the ratings, its"):
         make(**LENS, input=None)
     (folder / "rating.csv").write_text("userId,movieId,rating,timestamp\n")
     with pytest.raises(UserError, match="the input has no interactions"):
