@@ -40,6 +40,7 @@ class Titles:
         item: the column of the item ids. In a text file they stay texts: `007` is not 7.
         texts: the columns of the text; what is in them is joined.
         quotes: whether a value of a text file may stand between quotation marks.
+        columns: the names of a text file's columns, where its first line does not say them.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Titles:
     texts: tuple[str, ...]
     encoding: str = "utf-8"
     quotes: bool = True
+    columns: tuple[str, ...] | None = None
 
     def blocks(self, num_rows: int) -> Iterator[tuple[pa.Array, list[str]]]:
         """Item ids and texts of `num_rows` rows at a time, fewer in the last block alone; an empty text is `''`."""
@@ -94,7 +96,7 @@ class Titles:
             plain = self.path.with_suffix("") if self.path.suffix == ".gz" else self.path
             reader = pyarrow.csv.open_csv(
                 pa.input_stream(self.path, compression="detect"),
-                read_options=pyarrow.csv.ReadOptions(encoding=self.encoding),
+                read_options=pyarrow.csv.ReadOptions(encoding=self.encoding, column_names=self.columns),
                 parse_options=pyarrow.csv.ParseOptions(
                     delimiter=SEPARATORS.get(plain.suffix, ","),
                     quote_char='"' if self.quotes else False,
@@ -134,6 +136,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=64, help="texts that go through the network at once")
     parser.add_argument("--part-rows", type=int, default=4096, help="rows between two points to go on from")
     parser.add_argument("--encoding", default="utf-8", help="of a text file")
+    parser.add_argument(
+        "--columns", nargs="+", help="their names, where the first line of a text file does not say them"
+    )
     parser.add_argument("--no-quotes", action="store_true", help="quotation marks of a text file are text")
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
     return parser
@@ -146,12 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit("--batch-size and --part-rows must be at least 1")
     if not options.input.is_file():
         raise SystemExit(f"{options.input} is no file")
-    titles = Titles(options.input, options.item, tuple(options.text), options.encoding, not options.no_quotes)
+    columns = tuple(options.columns) if options.columns else None
+    text = (options.encoding, not options.no_quotes, columns)
+    titles = Titles(options.input, options.item, tuple(options.text), *text)
     total = titles.checked()
     stamp = [options.input.stat().st_size, options.input.stat().st_mtime_ns]
     settings = {"input": str(options.input.resolve()), "stamp": stamp, "part rows": options.part_rows}
-    settings |= {"columns": [options.item, *options.text], "encoder": options.encoder, "encoding": options.encoding}
-    settings |= {"quotes": not options.no_quotes}
+    settings |= {"columns": [options.item, *options.text], "encoder": options.encoder, "text": repr(text)}
     file = VectorsFile(options.output, options.item, settings, options.overwrite)
     encode = minilm(options.batch_size) if options.encoder == MINILM else own_encoder(options.encoder)
     done = min(file.num_parts * options.part_rows, total)

@@ -145,6 +145,14 @@ def test_the_parts_do_not_show(
     assert table["vector"] == [title and [len(title), len(title), 1] for title in titles]
 
 
+def test_a_file_without_a_header_in_another_encoding(titles_to_vectors: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "items.tsv").write_bytes('7\t"a"\n8\té\n'.encode("latin-1"))
+    words = ["--columns", "item_id", "title", "--encoding", "latin-1", "--no-quotes"]
+    titles_to_vectors.main(own(tmp_path / "items.tsv", *words))
+    table = pq.read_table("titles.parquet").to_pydict()
+    assert table == {"item_id": ["7", "8"], "vector": [[3, 1, 1], [1, 0, 1]]}
+
+
 def test_a_run_that_was_stopped_goes_on(
     titles_to_vectors: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
