@@ -111,7 +111,7 @@ def test_files_that_are_not_reviews(folder: Path, make: Make) -> None:
         ("a.csv", b"x,y,1,2\n", r"a\.csv, line 1: 'x,y,1,2' is neither the header of 2023 nor a user and an item"),
         ("a.txt", b"x", r"a\.txt: unknown ending, known are \.json, \.jsonl, \.csv, and \.gz"),
         ("a.json", b"", r"a\.json cannot be read: it holds no JSON object"),
-        ("a.json", b"[1]\n", r"a\.json, line 1: '\[1\]' is no JSON object"),
+        ("a.json", b"[1]\n", r"a\.json, line 1: this is one JSON array"),
         (
             "a.json.gz",
             gzip.compress(text_of("json").encode())[:-30],
