@@ -80,7 +80,7 @@ def test_what_the_files_say_of_items(folder: Path, make: Make) -> None:
     with pytest.raises(UserError, match=r"has 5 bytes, which are not whole records of 16,394"):
         make(**section, modalities={"image": "image_features_Games.b"})
     (folder / "meta_Games.jsonl.gz").write_bytes(gzip.compress(b"{'asin': 'B000000000'}\n"))
-    with pytest.raises(UserError, match=r"meta_Games\.jsonl\.gz, line 1: .* is no JSON object: .*; this is Python's notation"):
+    with pytest.raises(UserError, match=r"meta_Games\.jsonl\.gz, line 1: .*; this is Python's notation"):
         make(**section, modalities={"kind": "categories"})
 
 
@@ -92,7 +92,7 @@ def test_variants_are_items_where_asked_for(folder: Path, make: Make) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"user_id": "A2CX7LUOHB2NDG", ', "", r"lack a value: 1 without 'user_id' \(the first: .*Games\.jsonl, line 4\); fill them in, or remove"),
+        ('"user_id": "A2CX7LUOHB2NDG", ', "", r"1 without 'user_id' \(the first: .*Games\.jsonl, line 4\)"),
         ('"rating": 4', '"rating": "x"', r"Games\.jsonl, line 2: rating 'x' is not a number"),
         ('"rating": 4', '"rating": ', r"Games\.jsonl, line 2: .* is no JSON"),
         ("user_id", "who", r"Games\.jsonl holds no reviews: .* but images, asin, who"),
@@ -117,7 +117,7 @@ def test_files_that_are_not_reviews(folder: Path, make: Make) -> None:
             gzip.compress(text_of("json").encode())[:-30],
             r"a\.json\.gz cannot be read: ",
         ),
-        ("b.json.gz", b"no gzip", r"b\.json\.gz cannot be read"),
+        ("b.json.gz", b"no gzip", r"b\.json\.gz, line 1: b'no gzip' is no JSON"),
     ):
         (folder / name).write_bytes(text)
         with pytest.raises(UserError, match=message):

@@ -110,7 +110,7 @@ def test_benchmark_parts(folder: Path, make: Make) -> None:
         ("user_id:token", "uid:token", "small.inter has no column 'user_id'"),
         ("item_id:token\trating", "iid:token\trating", "small.inter has no column 'item_id'"),
         ("rating:float\ttimestamp", "user_id:float\ttimestamp", "small.inter, line 1: a column's name occurs twice"),
-        ('b\t"q\t5\t104', '\t"q\t5\t104', r"1 without 'user_id' .the first: .*small.inter, line 5.; .*options.nulls=drop"),
+        ('b\t"q\t5\t104', '\t"q\t5\t104', r"1 without 'user_id' .the first: .*small.inter, line 5.; .*nulls=drop"),
         ('b\t"q\t5\t104', 'b\t"q\t5', "small.inter, line 5: there are 3 values with '.t' between them, but 4 columns"),
         ('b\t"q\t5\t104', 'b\t"q\t5\tsoon', "small.inter, line 5: timestamp 'soon' is not a moment"),
         ('b\t"q\t5\t104', 'b\t"q\t?\t104', "small.inter, line 5: rating '.' is not a number"),

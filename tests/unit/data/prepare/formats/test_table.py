@@ -92,7 +92,7 @@ def test_tokens_from_parquet(folder: Path, make: Make) -> None:
         (
             "2,10,3",
             "-2,10,3",
-            r"raw.csv, line 5: user '-2' is not a whole number of at least 0 and below 2\^63; for ids that are texts set",
+            r"raw.csv, line 5: user '-2' is not a whole number of at least 0 and below 2\^63; for ids that are",
         ),
         ("2,10,3", "2,ten,3", "raw.csv, line 5: item 'ten' is not a whole number of at least 0"),
         ("2,10,3", "2,1.5,3", "raw.csv, line 5: item '1.5' is not a whole number"),

@@ -76,7 +76,11 @@ def test_quotation_marks_within_a_value_are_text(file: Path) -> None:
         (b'a,b\n1,2\n3,"\x00"\n', "one_line", "line 3: there is a NUL byte"),
         (b"a,b\n1,2\n3,Caf\xe9\n", "one_line", r"line 3: b'Caf\\xe9' is not UTF-8; save the file in that encoding"),
         (b"a,b\n1,\xc3\n2,\xa9\n", "none", r"line 2: b'\\xc3' is not UTF-8"),  # together they would be
-        ("a,b\n1,2\n".encode("utf-16"), "none", "is written in UTF-16; set prepare.options.encoding=utf-16, or save it as UTF-8"),
+        (
+            "a,b\n1,2\n".encode("utf-16"),
+            "none",
+            "is written in UTF-16; set prepare.options.encoding=utf-16, or save it as UTF-8",
+        ),
         (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "none", "is compressed twice; unpack it once"),
         (b"a,a\n1,2\n", "none", "line 1: several columns are called 'a'; give each its own name"),
         (b"", "none", "cannot be read: it is empty; its first line must name the columns"),
