@@ -18,4 +18,5 @@ cooccurrence   users that share items
 scale          how large the columns of modalities are
 features       modalities in item order
 pipeline       all of it, in this order, into a StoreWriter
+inspect        what a file looks like, and the config that fits it
 """

@@ -1,0 +1,167 @@
+"""A file -> the page that prepares it: guesses from what stands there, tried by reading it as `prepare` does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dualgnn_dist.base.config import from_mapping
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.inspect.beside import Modalities, modalities_of
+from dualgnn_dist.data.prepare.inspect.facts import Facts, facts_of
+from dualgnn_dist.data.prepare.inspect.page import Page
+from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile, profiles_of
+from dualgnn_dist.data.prepare.inspect.roles import Role, roles_of
+from dualgnn_dist.data.prepare.inspect.sources import Source, source_of
+from dualgnn_dist.data.prepare.tabular.text import Quotes, TextTable
+
+OTHER_QUOTES: tuple[Quotes, ...] = ("many_lines", "none")
+MOST_WITHOUT_TIME = 0.1  # of the rows: more are not left out for the sake of times
+USUAL = {
+    "table": {"user": "user", "item": "item"},
+    "recbole": {"user": "user_id", "item": "item_id", "timestamp": "timestamp"},
+}
+"""Names that need no option, of the formats whose columns are guessed."""
+
+
+def inspect(path: Path, modalities: Sequence[str] = (), store: str | None = None) -> str:
+    """Looks at a file, a folder or an archive of interactions.
+
+    Args:
+        modalities: each `NAME=FILE`.
+        store: where the store is to lie; None: `stores/`, named after the file.
+
+    Returns:
+        a config that prepares it, and above it what was seen, as comments.
+
+    Raises:
+        UserError: no format fits, the file cannot be read, or it is not told which columns are users and items.
+    """
+    source, profiles = _profiled(source_of(path))
+    source, profiles, roles = _with_roles(source, profiles)
+    found = modalities_of(source, roles["item"].column, modalities)
+    values, facts, refused = _tried(source, profiles, roles, found)
+    page = Page(source, profiles, roles, found, facts, refused)
+    return page.text(values, store or f"stores/{_stem(path)}")
+
+
+def _profiled(source: Source) -> tuple[Source, dict[str, ColumnProfile]]:
+    """Goes through the rows; where that fails for a text file of any kind, with other quotation marks."""
+    try:
+        return source, profiles_of(source.rows, _names(source))
+    except UserError as error:
+        if source.format != "table" or not isinstance(source.rows, TextTable):
+            raise
+        for quotes in OTHER_QUOTES:
+            rows = dataclasses.replace(source.rows, quotes=quotes)
+            again = dataclasses.replace(source, rows=rows, options={**source.options, "quotes": quotes})
+            try:
+                return again, profiles_of(rows, _names(again))
+            except UserError:
+                continue
+        raise error
+
+
+def _names(source: Source) -> list[str]:
+    """The columns that can be named, without those whose keys are columns of their own."""
+    columns = source.rows.columns
+    return [
+        name
+        for name in columns
+        if name and columns.count(name) == 1 and not any(other.startswith(f"{name}.") for other in columns)
+    ]
+
+
+def _with_roles(
+    source: Source, profiles: dict[str, ColumnProfile]
+) -> tuple[Source, dict[str, ColumnProfile], dict[str, Role]]:
+    """Which column is which; columns without names get those of what they are."""
+    if source.columns:
+        return source, profiles, {what: Role(name, "of the format") for what, name in source.columns.items()}
+    roles = roles_of(profiles)
+    if not {"user", "item"} <= roles.keys():
+        seen = ", ".join(f"{name} ({profile.words})" for name, profile in profiles.items())
+        raise UserError(
+            f"{source.path}: which columns hold users and items? None can be told from {seen}; write a config with "
+            "prepare.options.user_column and item_column, see docs/your-data.md"
+        )
+    if "columns" not in source.options:
+        return source, profiles, roles
+    names = {role.column: what for what, role in roles.items()}
+    columns = [names.get(name, name) for name in source.options["columns"]]
+    source = dataclasses.replace(source, options={**source.options, "columns": columns})
+    profiles = {names.get(name, name): profile for name, profile in profiles.items()}
+    for name, profile in profiles.items():
+        profile.name = name
+    return source, profiles, {what: Role(what, role.why) for what, role in roles.items()}
+
+
+def _tried(
+    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], found: Modalities
+) -> tuple[dict[str, Any], Facts, str | None]:
+    """The first config that the data fit, what is counted with it, and why an earlier one was refused."""
+    refused: UserError | None = None
+    for values in _configs(source, profiles, roles, found):
+        try:
+            facts = facts_of(from_mapping(PrepareConfig, values, "prepare"))
+        except UserError as error:
+            refused = refused or error
+            continue
+        return values, facts, None if refused is None else str(refused)
+    assert refused is not None
+    raise UserError(f"{source.path} looks like {source.format}, but cannot be prepared: {refused}") from refused
+
+
+def _configs(
+    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], found: Modalities
+) -> Iterator[dict[str, Any]]:
+    """What is tried, the best first."""
+    values: dict[str, Any] = {"format": source.format, "input": str(source.input)}
+    if found.named:
+        values["modalities"] = found.named
+    is_guessed = source.format in USUAL
+    with_times = "timestamp" in roles and (not is_guessed or _has_times(profiles[roles["timestamp"].column]))
+    by_split = source.split or ("given" if is_guessed and "split" in roles else None)
+    if by_split is None:
+        splits = ["leave_one_out", "random"] if with_times else ["random"]
+    else:
+        splits = [by_split, "random"]
+    for split in splits:
+        options = _options(source, profiles, roles, split, with_times) | found.options
+        yield {**values, "split": split, "options": options}
+    if with_times and is_guessed:
+        options = _options(source, profiles, roles, "random", False) | found.options
+        yield {**values, "split": "random", "options": options}
+
+
+def _options(
+    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], split: str, with_times: bool
+) -> dict[str, Any]:
+    """The options of the format, as far as they are not what it takes anyway."""
+    if source.format not in USUAL:
+        return dict(source.options)
+    read = ["user", "item"]
+    if with_times:
+        read.append("timestamp")
+    if split == "given" and "split" in roles:
+        read.append("split")
+    columns = {what: roles[what].column for what in read}
+    usual = USUAL[source.format]
+    options = {f"{what}_column": name for what, name in columns.items() if usual.get(what) != name}
+    if source.format == "table" and not all(profiles[columns[what]].are_whole for what in ("user", "item")):
+        options["id_type"] = "text"
+    if any(profiles[name].num_nulls for name in columns.values()):
+        options["nulls"] = "drop"
+    return options | dict(source.options)
+
+
+def _has_times(column: ColumnProfile) -> bool:
+    return column.num_nulls <= MOST_WITHOUT_TIME * column.num_rows
+
+
+def _stem(path: Path) -> str:
+    stem = path.resolve().name.partition(".")[0]
+    return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in stem) or "mine"

@@ -1,0 +1,161 @@
+"""Which format a file or a folder is for, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.formats import amazon, microlens, movielens
+from dualgnn_dist.data.prepare.formats.recbole import AtomicFile
+from dualgnn_dist.data.prepare.inspect.text_layout import encoding_in, layout_of
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES
+from dualgnn_dist.data.prepare.reading import existing, readable
+from dualgnn_dist.data.prepare.tabular.archive import only_member
+from dualgnn_dist.data.prepare.tabular.opening import JSON_LINES, TextOptions, rows_of
+from dualgnn_dist.data.prepare.tabular.plain import suffix_of
+from dualgnn_dist.data.prepare.tabular.rows import Rows
+from dualgnn_dist.data.prepare.tabular.text import TextTable
+
+NO_TEXTS = (".parquet", ".arrow", ".feather", ".ipc")
+RECBOLE_NAMES = {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "rating": "rating"}
+HEADERLESS = ("user", "item", "rating", "timestamp")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is looked at.
+
+    Args:
+        format: that reads it.
+        input: as of `prepare.input`.
+        path: the file of the interactions.
+        why: what shows that it is of this format.
+        columns: what a column is -> its name, where the format says so; empty: to be guessed.
+        options: what the file itself says of the format's options.
+        split: where the files say it.
+    """
+
+    format: str
+    input: Path
+    path: Path
+    rows: Rows
+    why: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    split: str | None = None
+
+
+def source_of(path: Path) -> Source:
+    """Raises UserError where nothing fits."""
+    with readable(path):
+        if path.is_dir():
+            return _of_folder(path)
+        if path.suffix.lower() == ".zip" and path.is_file():
+            return _movielens(path, only_member(path, movielens.FILES))
+    if path.name.endswith(".inter"):
+        return _of_inter(path)
+    if existing(path).name in movielens.FILES and path.suffix != ".csv":
+        return _movielens(path, path)
+    if path.name.endswith(microlens.ENDINGS[1]):
+        rows = microlens.Sequences(path)
+        return Source("microlens", path, path, rows, "a line a user, its items behind it", microlens.COLUMNS)
+    return _known_columns(_table(path))
+
+
+def _of_folder(folder: Path) -> Source:
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    inter = [name for name in names if name.endswith(".inter")]
+    pairs = [name for ending in microlens.ENDINGS for name in names if name.endswith(ending)]
+    if inter:
+        return _of_inter(folder / inter[0])
+    if any(name in movielens.FILES for name in names):
+        return source_of(folder / next(name for name in movielens.FILES if name in names))
+    if pairs:
+        return source_of(folder / pairs[0])
+    reviews = [name for name in names if suffix_of(Path(name)) in amazon.ENDINGS and not name.startswith("meta_")]
+    if len(reviews) == 1 and (len(names) == 1 or any(name.startswith("meta_") for name in names)):
+        return source_of(folder / reviews[0])
+    return Source("table", folder, folder, rows_of(folder, TextOptions()), "a folder of parts")
+
+
+def _table(path: Path) -> Source:
+    suffix, options = suffix_of(path), TextOptions()
+    if suffix in JSON_LINES:
+        options = TextOptions(encoding=encoding_in(path))
+    elif suffix not in NO_TEXTS:
+        options = layout_of(path)
+    rows = rows_of(path, options)
+    words = {".parquet": "Parquet"}.get(suffix, "JSON lines" if suffix in JSON_LINES else "a text file")
+    return Source("table", path, path, rows, words if suffix not in NO_TEXTS[1:] else "Arrow", options=_said(options))
+
+
+def _said(options: TextOptions) -> dict[str, Any]:
+    said: dict[str, Any] = {} if options.separator is None else {"separator": options.separator}
+    if options.encoding != "utf-8":
+        said["encoding"] = options.encoding
+    if options.columns is not None:
+        said["columns"] = list(options.columns)
+    return said
+
+
+def _known_columns(source: Source) -> Source:
+    """The same file as of the format that knows its columns."""
+    path, columns = source.path, source.rows.columns
+    if suffix_of(path) not in (*amazon.ENDINGS, ".ndjson") or set(source.options) - {"columns"}:
+        return source
+    if columns == tuple(movielens.COLUMNS.values()) and path.suffix == ".csv":
+        return _movielens(path, path)
+    if path.name.endswith(microlens.ENDINGS[0]) and set(microlens.COLUMNS.values()) <= set(columns):
+        why = "pairs of user and video"
+        return Source("microlens", path, path, source.rows, why, microlens.COLUMNS)
+    if suffix_of(path) not in amazon.ENDINGS:
+        return source
+    if set(amazon.OF_2018.values()) <= set(columns):
+        return Source("amazon", path, path, source.rows, "reviews as of 2014 and 2018", amazon.OF_2018)
+    if {*amazon.OF_2023.values(), "parent_asin"} <= set(columns):
+        names = {**amazon.OF_2023, "item": "parent_asin"}
+        return Source("amazon", path, path, source.rows, "reviews as of 2023", names)
+    if "columns" in source.options and len(columns) == len(HEADERLESS):
+        first = TextTable(path, ",").columns
+        for order, left, right in (
+            (HEADERLESS, amazon.USER, amazon.ITEM),
+            (("item", "user", *HEADERLESS[2:]), amazon.ITEM, amazon.USER),
+        ):
+            if left.fullmatch(first[0]) and right.fullmatch(first[1]):
+                rows = TextTable(path, ",", names=order)
+                return Source("amazon", path, path, rows, "ratings without a header", amazon.WITHOUT_HEADER)
+    return source
+
+
+def _movielens(input: Path, file: Path) -> Source:
+    separator = movielens.SEPARATORS[file.suffix]
+    names = None if file.suffix == ".csv" else tuple(movielens.COLUMNS.values())
+    return Source(
+        "movielens", input, file, TextTable(file, separator, names=names), file.name, movielens.COLUMNS
+    )
+
+
+def _of_inter(path: Path) -> Source:
+    header = TextTable(existing(path), "\t").columns
+    if {"userID", "itemID", "x_label"} <= set(header):
+        names = {"user": "userID", "item": "itemID", "split": "x_label"}
+        options = {"interactions": path.name} if len(list(path.parent.glob("*.inter"))) > 1 else {}
+        return Source("mmrec", path.parent, path, TextTable(path, "\t"), "labels of splits", names, options, "given")
+    if not all(":" in name for name in header):
+        return _table(path)
+    file, stem = AtomicFile(path), path.name.removesuffix(".inter")
+    parts = next((stem.removesuffix(f".{part}") for part in SPLIT_CODES if stem.endswith(f".{part}")), None)
+    options = {}
+    if parts is not None and all((path.parent / f"{parts}.{part}.inter").is_file() for part in SPLIT_CODES):
+        stem, options = parts, {"parts": list(SPLIT_CODES)}
+        file = AtomicFile(path.parent / f"{stem}.train.inter")
+    if len({other.name.partition(".")[0] for other in path.parent.glob("*.inter")}) > 1 or "parts" not in options:
+        options |= {"dataset": stem} if len(list(path.parent.glob("*.inter"))) > 1 else {}
+    split = "given" if "parts" in options else None
+    names = {what: name for what, name in RECBOLE_NAMES.items() if name in file.columns}
+    if not {"user", "item"} <= names.keys():
+        names = {}
+    return Source("recbole", path.parent, file.path, file, "names with types", names, options, split)
