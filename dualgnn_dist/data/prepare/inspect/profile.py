@@ -106,9 +106,7 @@ class ColumnProfile:
         """Whether all are numbers that are times of the years 1990 to 2100 in one unit."""
         if not self.are_numbers or self.least is None or self.most is None:
             return False
-        return any(
-            EARLIEST * factor <= self.least and self.most < LATEST * factor for factor in UNITS.values()
-        )
+        return any(EARLIEST * factor <= self.least and self.most < LATEST * factor for factor in UNITS.values())
 
     @property
     def are_ids(self) -> bool:

@@ -10,19 +10,20 @@ from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile
 from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES
 
 # What a column is -> names that say so, the likeliest first.
-WORDS = {
+NAMES = {
     "user": "user customer viewer visitor member account client reviewer buyer shopper reader listener player "
-    "subscriber learner student patient guest profile person uid session".split(),
+    "subscriber learner student patient guest profile person uid session",
     "item": "item product movie film video parent_asin asin sku article isbn book song track artist album game app "
     "news post photo recipe restaurant business venue poi place location hotel job ad offer course listing "
-    "merchant content iid goods item_sku object".split(),
-    "timestamp": "timestamp time ts datetime date moment unix when day".split(),
-    "rating": "rating stars star score overall grade rate".split(),
-    "event": "event event_type action behavior behaviour interaction activity verb type kind".split(),
-    "split": "split part x_label partition fold".split(),
+    "merchant content iid goods object",
+    "timestamp": "timestamp time ts datetime date moment unix when day",
+    "rating": "rating stars star score overall grade rate",
+    "event": "event event_type action behavior behaviour interaction activity verb type kind",
+    "split": "split part x_label partition fold",
 }
-ENDS_OF_IDS = "id ids key code no nr number num hash uuid guid pk idx index".split()
-DURATIONS = "watch play dwell view reading read listen spent duration elapsed run load length".split()
+WORDS = {what: names.split() for what, names in NAMES.items()}
+ENDS_OF_IDS = ("id", "ids", "key", "code", "no", "nr", "number", "num", "hash", "uuid", "guid", "pk", "idx", "index")
+DURATIONS = {"watch", "play", "dwell", "view", "reading", "read", "listen", "spent", "duration", "elapsed", "length"}
 MAX_RATING = 100
 MAX_EVENTS = 32
 
@@ -104,7 +105,7 @@ def _rank(name: str, what: str) -> int | None:
                 return 100 + rank
         return None
     if what == "timestamp":
-        if set(parts) & set(DURATIONS):
+        if DURATIONS & set(parts):
             return None
         if len(parts) > 1 and parts[-1] in ("at", "on"):
             return 60

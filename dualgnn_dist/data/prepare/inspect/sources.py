@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats import amazon, microlens, movielens
 from dualgnn_dist.data.prepare.formats.recbole import AtomicFile
 from dualgnn_dist.data.prepare.inspect.text_layout import encoding_in, layout_of
@@ -133,9 +132,7 @@ def _known_columns(source: Source) -> Source:
 def _movielens(input: Path, file: Path) -> Source:
     separator = movielens.SEPARATORS[file.suffix]
     names = None if file.suffix == ".csv" else tuple(movielens.COLUMNS.values())
-    return Source(
-        "movielens", input, file, TextTable(file, separator, names=names), file.name, movielens.COLUMNS
-    )
+    return Source("movielens", input, file, TextTable(file, separator, names=names), file.name, movielens.COLUMNS)
 
 
 def _of_inter(path: Path) -> Source:
@@ -148,7 +145,7 @@ def _of_inter(path: Path) -> Source:
         return _table(path)
     file, stem = AtomicFile(path), path.name.removesuffix(".inter")
     parts = next((stem.removesuffix(f".{part}") for part in SPLIT_CODES if stem.endswith(f".{part}")), None)
-    options = {}
+    options: dict[str, Any] = {}
     if parts is not None and all((path.parent / f"{parts}.{part}.inter").is_file() for part in SPLIT_CODES):
         stem, options = parts, {"parts": list(SPLIT_CODES)}
         file = AtomicFile(path.parent / f"{stem}.train.inter")

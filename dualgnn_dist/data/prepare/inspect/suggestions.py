@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile
@@ -24,7 +25,7 @@ def least_rating(ratings: ColumnProfile) -> tuple[float, str] | None:
 
 def event_filter(events: ColumnProfile) -> tuple[str, str] | None:
     """An expression that leaves the weakest kind of event out, and how many rows it leaves."""
-    kinds = events.kinds or {}
+    kinds = events.kinds or Counter()
     if len(kinds) < 2:
         return None
     weak = next((kind for kind in kinds if kind.lower() in WEAK), None)
@@ -38,5 +39,5 @@ def event_filter(events: ColumnProfile) -> tuple[str, str] | None:
 
 def kinds_in_words(column: ColumnProfile) -> Iterator[str]:
     """Value and count, the most frequent first."""
-    for kind, count in (column.kinds.most_common() if column.kinds else ()):
+    for kind, count in column.kinds.most_common() if column.kinds else ():
         yield f"{kind} {count:,}"
