@@ -85,8 +85,8 @@ def _with_roles(
     if not {"user", "item"} <= roles.keys():
         seen = ", ".join(f"{name} ({profile.words})" for name, profile in profiles.items())
         raise UserError(
-            f"{source.path}: which columns hold users and items? None can be told from {seen}; write a config with "
-            "prepare.options.user_column and item_column, see docs/your-data.md"
+            f"{source.path}: which columns hold users and items? It cannot be told from {seen or 'columns without names'}"
+            "; write a config with prepare.options.user_column and item_column, see docs/your-data.md"
         )
     if "columns" not in source.options:
         return source, profiles, roles
@@ -112,7 +112,9 @@ def _tried(
             continue
         return values, facts, None if refused is None else str(refused)
     assert refused is not None
-    raise UserError(f"{source.path} looks like {source.format}, but cannot be prepared: {refused}") from refused
+    raise UserError(
+        f"{source.path} is for the format {source.format!r}, but cannot be prepared: {refused}"
+    ) from refused
 
 
 def _configs(
@@ -124,12 +126,9 @@ def _configs(
         values["modalities"] = found.named
     is_guessed = source.format in USUAL
     with_times = "timestamp" in roles and (not is_guessed or _has_times(profiles[roles["timestamp"].column]))
-    by_split = source.split or ("given" if is_guessed and "split" in roles else None)
-    if by_split is None:
-        splits = ["leave_one_out", "random"] if with_times else ["random"]
-    else:
-        splits = [by_split, "random"]
-    for split in splits:
+    by_labels = source.split or ("given" if is_guessed and "split" in roles else None)
+    best = by_labels or ("leave_one_out" if with_times else "random")
+    for split in dict.fromkeys((best, "random")):
         options = _options(source, profiles, roles, split, with_times) | found.options
         yield {**values, "split": split, "options": options}
     if with_times and is_guessed:

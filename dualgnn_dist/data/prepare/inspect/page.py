@@ -14,7 +14,7 @@ from dualgnn_dist.base.screen import visible
 from dualgnn_dist.data.prepare.inspect.beside import Modalities
 from dualgnn_dist.data.prepare.inspect.facts import Facts
 from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile
-from dualgnn_dist.data.prepare.inspect.roles import Role
+from dualgnn_dist.data.prepare.inspect.roles import Role, named_times
 from dualgnn_dist.data.prepare.inspect.sources import Source
 from dualgnn_dist.data.prepare.inspect.suggestions import event_filter, kinds_in_words, least_rating
 
@@ -70,6 +70,10 @@ class Page:
                 column = self.profiles[self.roles[what].column]
                 yield f"{column.name}: {', '.join(kinds_in_words(column))}"
         yield from facts.notes
+        if "timestamp" not in self.roles:
+            for name in named_times(self.profiles):
+                example = self.profiles[name].examples[0]
+                yield f"{name} is not taken for times: it holds texts as {example!r}; write 2024-05-01T10:00:00Z"
         lacking = f", {_share(facts.num_lacking, facts.num_rows)} lack a value" if facts.num_lacking else ""
         yield f"{facts.num_rows:,} rows{lacking}; {_share(facts.num_duplicates, facts.num_rows)} repeat a user and item"
         yield f"{facts.sizes}"

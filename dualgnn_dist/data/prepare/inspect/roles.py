@@ -58,6 +58,12 @@ def roles_of(profiles: Mapping[str, ColumnProfile]) -> dict[str, Role]:
     return {what: roles[what] for what in order if what in roles}
 
 
+def named_times(profiles: Mapping[str, ColumnProfile]) -> list[str]:
+    """The columns whose names say that they hold times, though they hold texts that are none."""
+    texts = [name for name, column in profiles.items() if column.words == "text"]
+    return [name for name in texts if _rank(name, "timestamp") is not None]
+
+
 def item_column(names: Collection[str], known: str | None) -> str | None:
     """The column of a catalogue that holds the item ids: as the log calls it, else by its name."""
     if known in names:
@@ -89,7 +95,7 @@ def _by_content(profiles: Mapping[str, ColumnProfile], roles: dict[str, Role]) -
 
 def _rank(name: str, what: str) -> int | None:
     """How well a name says what a column is, small is well; None: not at all."""
-    parts = [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
+    parts = _parts(name)
     words, whole = WORDS[what], "_".join(parts)
     if whole in words:
         return words.index(whole)
@@ -117,6 +123,10 @@ def _rank(name: str, what: str) -> int | None:
     return None
 
 
+def _parts(name: str) -> list[str]:
+    return [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
+
+
 def _are_times(column: ColumnProfile) -> bool:
     return column.has_values and (column.are_moments or column.are_numbers)
 
@@ -126,7 +136,8 @@ def _are_ratings(column: ColumnProfile) -> bool:
 
 
 def _look_like_ratings(column: ColumnProfile) -> bool:
-    return _are_ratings(column) and 1 < len(column.kinds or ()) <= 21 and (column.most or 0) <= 10
+    has_few = 1 < len(column.kinds or ()) <= 21 and (column.most or 0) <= 10
+    return has_few and _are_ratings(column) and not DURATIONS & set(_parts(column.name))
 
 
 def _are_splits(column: ColumnProfile) -> bool:

@@ -68,6 +68,10 @@ def _head(path: Path, encoding: str) -> list[str]:
     lines = lines[:-1] if len(text) >= HEAD_BYTES and len(lines) > 1 else lines
     if not any(line.strip() for line in lines):
         raise UserError(f"{path} cannot be inspected: it is empty")
+    if "\0" in lines[0]:
+        raise UserError(f"{path} cannot be inspected: it is neither a text nor named as what it is, as .parquet")
+    if lines[0].startswith(("{", "[{")):
+        raise UserError(f"{path} cannot be inspected: it holds JSON; name it .jsonl, with an object a line")
     return lines
 
 

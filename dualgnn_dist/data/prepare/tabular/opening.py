@@ -45,6 +45,6 @@ def rows_of(path: Path, options: TextOptions) -> Rows:
         endings = ", ".join([*SEPARATORS, *JSON_LINES, ".parquet"])
         raise UserError(
             f"{path}: unknown ending, known are {endings}, and texts with {', '.join(COMPRESSED)} behind; "
-            "or set prepare.options.separator"
+            f"or set prepare.options.separator; `python -m dualgnn_dist.prepare --inspect {path}` says what fits"
         )
     return TextTable(path, separator, options.quotes, options.columns, options.encoding)
