@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = command_line.parse(parser(), arguments)
+    options = command_line.parse(parser(), arguments, _did_you_mean)
     if options.verify is not None:
         if options.config or options.output or options.overwrite or options.overrides or options.inspect:
             raise UserError("--verify makes nothing: give it the store alone")
@@ -100,6 +100,12 @@ def verify(place: str) -> None:
     num_wrong = sum(report.problem is not None for report in reports)
     if num_wrong:
         raise UserError(f"{num_wrong:,} of the {len(reports):,} files of {place} are damaged, see above; {AGAIN}")
+
+
+def _did_you_mean(name: str, value: str) -> str:
+    from dualgnn_dist.training.settings.names import did_you_mean
+
+    return did_you_mean(name, value)
 
 
 if __name__ == "__main__":

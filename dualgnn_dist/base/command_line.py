@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,9 +43,30 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parses options and overrides in any order."""
-    return parser.parse_intermixed_args(arguments)
+def parse(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    did_you_mean: Callable[[str, str], str] = lambda name, value: "",
+) -> argparse.Namespace:
+    """Parses options and overrides in any order; ends the program where one is not known.
+
+    Args:
+        did_you_mean: words of the setting that an unknown option, with its value, may have meant; empty: none.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options, others = parser.parse_known_intermixed_args(arguments)
+    if others:
+        first = next((other for other in others if other.startswith("-")), others[0])
+        name, _, value = first.partition("=")
+        behind = arguments[arguments.index(first) + 1 :]
+        if not value and behind and not behind[0].startswith("-") and "=" not in behind[0]:
+            value = behind[0]
+        words = did_you_mean(name, value or "true") if first.startswith("-") else ""
+        known = [option for action in parser._actions for option in action.option_strings]
+        if not words and (close := difflib.get_close_matches(name, known, n=1)):
+            words = f"; did you mean {close[0]}?"
+        parser.error(f"unrecognized arguments: {' '.join(others)}{words}")
+    return options
 
 
 def _tell(line: str) -> None:

@@ -79,10 +79,15 @@ class TableOptions:
             if getattr(self, name) is not None:
                 parsed(getattr(self, name), name)
         encoding_of(self.encoding)
-        if self.separator is not None and (len(self.separator) != 1 or len(self.separator.encode()) > 2):
+        if self.mark is not None and (len(self.mark) != 1 or len(self.mark.encode()) > 2):
             raise ValueError(f"separator={self.separator!r} must be one character, of at most two bytes")
-        if self.separator is not None and self.separator in '"\r\n\0':
+        if self.mark is not None and self.mark in '"\r\n\0':
             raise ValueError(f"separator={self.separator!r} must not be a quotation mark, a line break or NUL")
+
+    @property
+    def mark(self) -> str | None:
+        """The separator itself: a tab is written as `\\t` in YAML without quotation marks, and by shells."""
+        return "\t" if self.separator == "\\t" else self.separator
 
 
 def read_table(input: str | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
@@ -102,7 +107,7 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    rows = rows_of(path, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
+    rows = rows_of(path, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
     features = FeatureFiles(
         folder=path.parent,
         files=modalities,

@@ -89,6 +89,10 @@ def _candidates(source: Source, folder: Path, item: str) -> Iterator[tuple[str, 
                 if name != item and kind in TYPES:
                     yield f"{_name(name)}: {name}", f"a column of {path.name}, {kind}"
         return
+    if source.format in ("mmrec", "adjacency"):
+        for path in sorted(folder.glob("*.npy"))[:MAX_FILES]:
+            yield f"{_name(path.stem)}: {path.name}", "by row"
+        return
     is_zip = source.input.suffix == ZIP
     if source.format == "movielens" and (is_zip or any((folder / file).is_file() for file in FILM_FILES)):
         yield "genre: genres", "tokens, of the file of films"

@@ -85,8 +85,9 @@ def _with_roles(
     if not {"user", "item"} <= roles.keys():
         seen = ", ".join(f"{name} ({profile.words})" for name, profile in profiles.items())
         raise UserError(
-            f"{source.path}: which columns hold users and items? It cannot be told from {seen or 'columns without names'}"
-            "; write a config with prepare.options.user_column and item_column, see docs/your-data.md"
+            f"{source.path}: which columns hold users and items? It cannot be told from "
+            f"{seen or 'columns without names of their own'}; write a config with prepare.options.user_column and "
+            "item_column, see docs/your-data.md"
         )
     if "columns" not in source.options:
         return source, profiles, roles

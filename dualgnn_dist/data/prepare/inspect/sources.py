@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats import amazon, microlens, movielens
 from dualgnn_dist.data.prepare.formats.recbole import AtomicFile
 from dualgnn_dist.data.prepare.inspect.text_layout import encoding_in, layout_of
@@ -20,6 +21,7 @@ from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 NO_TEXTS = (".parquet", ".arrow", ".feather", ".ipc")
 RECBOLE_NAMES = {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "rating": "rating"}
+SHOWN = 8  # files, in a message
 HEADERLESS = ("user", "item", "rating", "timestamp")
 
 
@@ -74,10 +76,22 @@ def _of_folder(folder: Path) -> Source:
         return source_of(folder / next(name for name in movielens.FILES if name in names))
     if pairs:
         return source_of(folder / pairs[0])
+    if {"train.txt", "test.txt"} <= set(names):
+        rows = TextTable(folder / "train.txt", "", names=("line",))
+        options = {} if "valid.txt" in names else {"valid": None}
+        why = "a line a user, its items behind it"
+        return Source("adjacency", folder, rows.path, rows, why, {"user": "line", "item": "line"}, options, "given")
     reviews = [name for name in names if suffix_of(Path(name)) in amazon.ENDINGS and not name.startswith("meta_")]
-    if len(reviews) == 1 and (len(names) == 1 or any(name.startswith("meta_") for name in names)):
+    if len(reviews) == 1 and any(name.startswith("meta_") for name in names):
         return source_of(folder / reviews[0])
-    return Source("table", folder, folder, rows_of(folder, TextOptions()), "a folder of parts")
+    if len(names) == 1:
+        return source_of(folder / names[0])
+    try:
+        rows_of_all = rows_of(folder, TextOptions())
+    except UserError as error:
+        some = ", ".join(names[:SHOWN]) or "none"
+        raise UserError(f"{folder}: no format is known by its files ({some}); look at one of them") from error
+    return Source("table", folder, folder, rows_of_all, "a folder of parts")
 
 
 def _table(path: Path) -> Source:
