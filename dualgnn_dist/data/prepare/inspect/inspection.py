@@ -14,7 +14,7 @@ from dualgnn_dist.data.prepare.inspect.beside import Modalities, modalities_of
 from dualgnn_dist.data.prepare.inspect.facts import Facts, facts_of
 from dualgnn_dist.data.prepare.inspect.page import Page
 from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile, profiles_of
-from dualgnn_dist.data.prepare.inspect.roles import Role, roles_of
+from dualgnn_dist.data.prepare.inspect.roles import BY_NAME, Role, roles_of
 from dualgnn_dist.data.prepare.inspect.sources import Source, source_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes, TextTable
 
@@ -88,6 +88,12 @@ def _with_roles(
             f"{source.path}: which columns hold users and items? It cannot be told from "
             f"{seen or 'columns without names of their own'}; write a config with prepare.options.user_column and "
             "item_column, see docs/your-data.md"
+        )
+    items = profiles[roles["item"].column]
+    if roles["user"].why != BY_NAME and roles["item"].why == BY_NAME and items.are_unlike:
+        raise UserError(
+            f"{source.path} looks like a catalogue: every {items.name} stands there once, and no column is named as "
+            "that of users; inspect the interactions, and name vectors of the items with --modality NAME=FILE"
         )
     if "columns" not in source.options:
         return source, profiles, roles

@@ -44,7 +44,7 @@ class Page:
         lines += [f"  {key}: {_yaml(values[key])}" for key in ("format", "input")]
         if "modalities" in values:
             lines.append(f"  modalities: {_yaml(values['modalities'])}")
-        lines += [f"  # modalities: {{{name}}}   # {words}" for name, words in self.modalities.candidates]
+        lines += [f"  # {line}" for line in self._candidates()]
         why = "" if self.refused is None else f"   # {self.refused}"
         lines.append(f"  split: {values['split']}{why}")
         lines += [f"  # k_core: {k}   # leaves {left or 'nothing'}" for k, left in self.facts.cores.items()]
@@ -58,6 +58,13 @@ class Page:
             del wanted["prepare"]["options"]
         assert read_yaml_text(text) == wanted, "the page is not what it stands for"
         return text
+
+    def _candidates(self) -> Iterator[str]:
+        """What could stand under `modalities`; one line, since a key stands once."""
+        candidates = dict(self.modalities.candidates)
+        if candidates:
+            also = "further ones for modalities" if self.modalities.named else "modalities"
+            yield f"{also}: {{{', '.join(candidates)}}}   # {'; '.join(dict.fromkeys(candidates.values()))}"
 
     def _seen(self) -> Iterator[str]:
         facts, source = self.facts, self.source
@@ -79,7 +86,8 @@ class Page:
         yield f"{facts.sizes}"
         yield ""
         yield "To make the store:  python -m dualgnn_dist.prepare --config THIS_FILE"
-        yield "To train on it:     python -m dualgnn_dist.train --config THIS_FILE model.name=lightgcn"
+        model = "dualgnn" if self.modalities.named else "lightgcn"
+        yield f"To train on it:     python -m dualgnn_dist.train --config THIS_FILE model.name={model}"
 
     def _file(self) -> Iterator[str]:
         options = self.source.options
@@ -92,7 +100,9 @@ class Page:
             yield "no header (the columns are named below, by what they hold)"
 
     def _table(self) -> Iterator[str]:
-        what_of = {role.column: f"{what}, {role.why}" for what, role in self.roles.items()}
+        what_of: dict[str, str] = {}
+        for what, role in self.roles.items():
+            what_of[role.column] = "; ".join([*filter(None, [what_of.get(role.column)]), f"{what}, {role.why}"])
         rows = [("column", "holds", "nulls", "examples", "taken for")]
         for name, profile in list(self.profiles.items())[:MAX_COLUMNS]:
             nulls = f"{profile.num_nulls / profile.num_rows:.2%}" if profile.num_nulls else "none"

@@ -14,6 +14,7 @@ from dualgnn_dist.data.prepare.tabular.rows import Rows
 
 BLOCK_ROWS = 1 << 18
 MAX_KINDS = 64  # values of a column that are counted one by one
+ENOUGH_TO_REPEAT = 20  # rows
 NUM_EXAMPLES = 3
 ROWS_WITH_EXAMPLES = 1000
 
@@ -100,6 +101,11 @@ class ColumnProfile:
     def has_values(self) -> bool:
         """Whether any row has one."""
         return self.num_nulls < self.num_rows
+
+    @property
+    def are_unlike(self) -> bool:
+        """Whether, of enough of them, no two are the same."""
+        return not self.repeats and self.num_rows >= ENOUGH_TO_REPEAT
 
     @property
     def are_since_1970(self) -> bool:

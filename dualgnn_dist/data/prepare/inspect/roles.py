@@ -24,6 +24,8 @@ NAMES = {
 WORDS = {what: names.split() for what, names in NAMES.items()}
 ENDS_OF_IDS = ("id", "ids", "key", "code", "no", "nr", "number", "num", "hash", "uuid", "guid", "pk", "idx", "index")
 DURATIONS = {"watch", "play", "dwell", "view", "reading", "read", "listen", "spent", "duration", "elapsed", "length"}
+UNITS = {"s", "sec", "seconds", "ms", "millis", "us", "ns", "utc", "gmt", "unix", "epoch"}  # behind names of times
+BY_NAME = "by its name"
 MAX_RATING = 100
 MAX_EVENTS = 32
 
@@ -45,7 +47,7 @@ def roles_of(profiles: Mapping[str, ColumnProfile]) -> dict[str, Role]:
         free = {name: rank for name in profiles if name not in taken and (rank := _rank(name, what)) is not None}
         fitting = [name for name in free if fits(profiles[name])]
         if fitting:
-            roles[what] = Role(min(fitting, key=free.__getitem__), "by its name")
+            roles[what] = Role(min(fitting, key=free.__getitem__), BY_NAME)
 
     choose("user", lambda column: column.are_ids)
     choose("item", lambda column: column.are_ids)
@@ -113,6 +115,8 @@ def _rank(name: str, what: str) -> int | None:
     if what == "timestamp":
         if DURATIONS & set(parts):
             return None
+        while len(parts) > 1 and parts[-1] in UNITS:
+            parts.pop()
         if len(parts) > 1 and parts[-1] in ("at", "on"):
             return 60
         if parts and parts[-1] in words:
@@ -136,8 +140,11 @@ def _are_ratings(column: ColumnProfile) -> bool:
 
 
 def _look_like_ratings(column: ColumnProfile) -> bool:
-    has_few = 1 < len(column.kinds or ()) <= 21 and (column.most or 0) <= 10
-    return has_few and _are_ratings(column) and not DURATIONS & set(_parts(column.name))
+    """Halves up to 10, as stars are: prices end otherwise."""
+    if not _are_ratings(column) or DURATIONS & set(_parts(column.name)):
+        return False
+    kinds = [float(kind) for kind in column.kinds or ()]
+    return 1 < len(kinds) <= 21 and max(kinds) <= 10 and all((2 * kind).is_integer() for kind in kinds)
 
 
 def _are_splits(column: ColumnProfile) -> bool:
