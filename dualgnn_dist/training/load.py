@@ -20,7 +20,7 @@ from dualgnn_dist.training.settings.checks import refuse_misplaced, refuse_too_f
 from dualgnn_dist.training.settings.names import did_you_mean
 
 MAX_DOTS = 16  # of an override
-NULL = "~"  # in YAML, the only mark that is a whole value
+NO_TEXTS = "~[{"  # marks that are YAML: null, and the beginning of what was cut off
 Change = tuple[str, Any]
 """A dotted key, `section.key`, and its value."""
 
@@ -157,7 +157,7 @@ def _parse_override(override: str) -> Change:
     if not equals or "." not in key or key.count(".") > MAX_DOTS:
         example = did_you_mean(key, text or "VALUE") or ", e.g. optimizer.learning_rate=0.001"
         raise UserError(f"override {override[:200]!r} must read section.key=value{example}")
-    if len(text) == 1 and not text.isalnum() and text != NULL:
+    if len(text) == 1 and not text.isalnum() and text not in NO_TEXTS:
         return key, text  # a separator: to YAML most marks are the beginning of something
     try:
         return key, read_yaml_text(text)

@@ -150,23 +150,24 @@ def _movielens(input: Path, file: Path) -> Source:
 
 
 def _of_inter(path: Path) -> Source:
-    header = TextTable(existing(path), "\t").columns
-    if {"userID", "itemID", "x_label"} <= set(header):
-        names = {"user": "userID", "item": "itemID", "split": "x_label"}
-        options = {"interactions": path.name} if len(list(path.parent.glob("*.inter"))) > 1 else {}
-        return Source("mmrec", path.parent, path, TextTable(path, "\t"), "labels of splits", names, options, "given")
-    if not all(":" in name for name in header):
-        return _table(path)
-    file, stem = AtomicFile(path), path.name.removesuffix(".inter")
-    parts = next((stem.removesuffix(f".{part}") for part in SPLIT_CODES if stem.endswith(f".{part}")), None)
+    table = TextTable(existing(path), "\t")
+    has_others = len(list(path.parent.glob("*.inter"))) > 1
     options: dict[str, Any] = {}
-    if parts is not None and all((path.parent / f"{parts}.{part}.inter").is_file() for part in SPLIT_CODES):
-        stem, options = parts, {"parts": list(SPLIT_CODES)}
-        file = AtomicFile(path.parent / f"{stem}.train.inter")
-    if len({other.name.partition(".")[0] for other in path.parent.glob("*.inter")}) > 1 or "parts" not in options:
-        options |= {"dataset": stem} if len(list(path.parent.glob("*.inter"))) > 1 else {}
-    split = "given" if "parts" in options else None
+    if {"userID", "itemID", "x_label"} <= set(table.columns):
+        names = {"user": "userID", "item": "itemID", "split": "x_label"}
+        options |= {"interactions": path.name} if has_others else {}
+        return Source("mmrec", path.parent, path, table, "labels of splits", names, options, "given")
+    if not all(":" in name for name in table.columns):
+        return _table(path)
+    stem, split = path.name.removesuffix(".inter"), None
+    whole = next((stem.removesuffix(f".{part}") for part in SPLIT_CODES if stem.endswith(f".{part}")), None)
+    if whole is not None and all((path.parent / f"{whole}.{part}.inter").is_file() for part in SPLIT_CODES):
+        stem, split, options["parts"] = whole, "given", list(SPLIT_CODES)
+        path = path.parent / f"{stem}.train.inter"
+    if has_others:
+        options["dataset"] = stem
+    file = AtomicFile(path)
     names = {what: name for what, name in RECBOLE_NAMES.items() if name in file.columns}
     if not {"user", "item"} <= names.keys():
         names = {}
-    return Source("recbole", path.parent, file.path, file, "names with types", names, options, split)
+    return Source("recbole", path.parent, path, file, "names with types", names, options, split)

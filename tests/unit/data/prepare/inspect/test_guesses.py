@@ -163,3 +163,35 @@ def test_nested_keys_and_floats_and_categories(folder: Path) -> None:
     page = inspect(folder / "log.parquet")
     assert prepared(page)["options"] == {"user_column": "u", "item_column": "i", "id_type": "text", "nulls": "drop"}
     assert "nulls: drop   # leaves out 8 rows" in page
+
+
+def test_folders_of_known_layouts(folder: Path) -> None:
+    header = "user_id:token\titem_id:token\n"
+    for part, rows in {"train": ROWS[:60], "valid": ROWS[60:70], "test": ROWS[70:]}.items():
+        lines = "".join(f"{user}\t{item}\n" for user, item, _ in rows)
+        (folder / f"games.{part}.inter").write_text(header + lines)
+    section = prepared(inspect(folder / "games.test.inter"))
+    assert (section["format"], section["input"], section["split"]) == ("recbole", str(folder), "given")
+    assert section["options"] == {"parts": ["train", "valid", "test"], "dataset": "games"}
+    labelled = folder.parent / "labelled"
+    labelled.mkdir()
+    lines = "".join(f"{user}\t{item}\t{k % 3}\n" for k, (user, item, _) in enumerate(ROWS))
+    (labelled / "a.inter").write_text("userID\titemID\tx_label\n" + lines)
+    np.save(labelled / "image-feat.npy", np.ones((11, 2)))
+    page = inspect(labelled)
+    assert prepared(page)["format"] == "mmrec" and "# modalities: {image_feat: image-feat.npy}   # by row" in page
+    lists = folder.parent / "lists"
+    lists.mkdir()
+    for first, part in enumerate(("train", "test")):
+        lines = (" ".join(map(str, range(first * 9, first * 9 + 9))) for _ in range(9))
+        (lists / f"{part}.txt").write_text("".join(f"{user} {items}\n" for user, items in enumerate(lines)))
+    page = inspect(lists)
+    assert prepared(page)["format"] == "adjacency" and prepared(page)["options"] == {"valid": None}
+    assert "split: random   # the split 'given' leaves no valid interaction" in page
+
+
+def test_ratings_of_amazon_without_a_header(folder: Path) -> None:
+    for order, row in {"user": "A{user:09},B{item:09},{rating}.0,17000000{k:02}", "item": None}.items():
+        row = row or "B{item:09},A{user:09},{rating}.0,17000000{k:02}"
+        page = inspect(written(folder, f"{order}.csv", "", row))
+        assert prepared(page)["format"] == "amazon" and "10 users, 11 items" in page
