@@ -117,9 +117,13 @@ def _refuse_without_times(config: PrepareConfig, raw: RawData) -> None:
 
 
 def _checksums(sources: Sequence[Path]) -> dict[str, str]:
-    """By the names of the files; by their paths where two have the same name."""
+    """By the names of the files; where two have the same name, by their paths from the folder that holds all."""
     names = Counter(path.name for path in set(sources))
-    return {path.name if names[path.name] == 1 else str(path): checksum(path) for path in sources}
+    root = os.path.commonpath([path.absolute().parent for path in sources]) if sources else ""
+    return {
+        path.name if names[path.name] == 1 else os.path.relpath(path.absolute(), root): checksum(path)
+        for path in sources
+    }
 
 
 def _filter(
