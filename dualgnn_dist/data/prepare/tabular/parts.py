@@ -95,10 +95,8 @@ class Parts:
         gathered = _Gathered(num_rows)
         for part, keys in zip(self.parts, self.keys, strict=True):
             if keys.keys() != self.keys[0].keys():
-                first = ", ".join(self.keys[0]) or "nothing"
-                raise UserError(
-                    f"{part.path}: its folders name {', '.join(keys) or 'nothing'}, the first part's {first}"
-                )
+                own, first = (", ".join(each) or "nothing" for each in (keys, self.keys[0]))
+                raise UserError(f"{part.path}: its folders name {own}, those of the first part {first}")
             for block, place in _with_keys(self._of_first(part), keys, names, num_rows):
                 yield from gathered.add(block, place)
         yield from gathered.rest()
