@@ -103,11 +103,9 @@ class Parts:
 
     def _of_first(self, part: Rows) -> Rows:
         """A part of JSON lines has the columns of the first one, whether its own first objects name them or not."""
-        return (
-            JsonLinesTable(part.path, part.encoding, self.parts[0].columns)
-            if isinstance(part, JsonLinesTable)
-            else part
-        )
+        if isinstance(part, JsonLinesTable):
+            return JsonLinesTable(part.path, part.encoding, self.parts[0].columns)
+        return part
 
 
 def _with_keys(
