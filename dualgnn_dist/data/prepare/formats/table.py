@@ -7,7 +7,6 @@ modality is keyed by row number, or by the ids in a file beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dualgnn_dist.base.errors import UserError
@@ -15,7 +14,7 @@ from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, 
 from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
-from dualgnn_dist.data.prepare.raw_data import Glob, RawData, Tally
+from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, Tally
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes
@@ -83,7 +82,7 @@ class TableOptions:
             raise ValueError(f"separator={self.separator!r} must not be a quotation mark, a line break or NUL")
 
 
-def read_table(input: str | Glob | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
+def read_table(input: str | Glob | None, modalities: Modalities, options: TableOptions) -> RawData:
     """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
     if input is None:
         raise UserError("the format 'table' needs prepare.input, the file or the folder of the interactions")
