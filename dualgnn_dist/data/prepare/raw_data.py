@@ -13,12 +13,57 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.frames import pl
 
 SPLIT_CODES = {"train": 0, "valid": 1, "test": 2}
 BLOCK_ROWS = 1 << 20  # interactions a block
 Place = Callable[[int], str]
 """A row of a block in words: its file, and the line or the row there."""
+
+
+@dataclass(frozen=True)
+class Glob:
+    """Files by a pattern: `*` and `?` within a name, `**` for folders however deep.
+
+    Args:
+        glob: the pattern, of a path or a URL.
+    """
+
+    glob: str
+
+
+@dataclass(frozen=True)
+class ModalitySource:
+    """A modality in a file of which there is more to be said than its name.
+
+    Args:
+        file: beside the log, as the name alone would be.
+        column: of a table, or the array of a `.npz` or `.safetensors` file; null: the only one.
+        item_column: of a table, holds the item ids; null: as the format's options say.
+        items: of a matrix, the file with the item id of every row, or the array of its own file that holds them.
+        separator: between the words of a table's texts, as `|` in `Comedy|Drama`; null: a text is one word.
+    """
+
+    file: str
+    column: str | None = None
+    item_column: str | None = None
+    items: str | None = None
+    separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.separator == "":
+            raise ValueError("separator must not be empty")
+
+    def refuse(self, modality: str, of: str, **settings: str | None) -> None:
+        """Raises UserError for a setting that means nothing of such a file."""
+        for key, value in settings.items():
+            if value is not None:
+                raise UserError(f"prepare.modalities.{modality}.{key} means nothing {of} ({self.file}); leave it out")
+
+
+Modalities = Mapping[str, str | ModalitySource]
+"""Name -> file, or what more is to be said of it."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +168,12 @@ Options = Any  # a format's own frozen Options dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """One input format: its options, and `read(input, modalities, options)` with modalities as name -> file."""
+    """One input format: its options, and `read(input, modalities, options)` with modalities as name -> file.
+
+    Args:
+        has_sources: a modality may be a `ModalitySource` too.
+    """
 
     options: type
-    read: Callable[[str | None, Mapping[str, str], Options], RawData]
+    read: Callable[..., RawData]
+    has_sources: bool = False

@@ -7,18 +7,15 @@ modality is keyed by row number, or by the ids in a file beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
 from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
-from dualgnn_dist.data.prepare.raw_data import RawData, Tally
-from dualgnn_dist.data.prepare.reading import existing
-from dualgnn_dist.data.prepare.tabular.opening import TextOptions, rows_of
+from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, Tally
+from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes
 
@@ -90,11 +87,10 @@ class TableOptions:
         return "\t" if self.separator == "\\t" else self.separator
 
 
-def read_table(input: str | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
+def read_table(input: str | Glob | None, modalities: Modalities, options: TableOptions) -> RawData:
     """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
     if input is None:
-        raise UserError("the format 'table' needs prepare.input, the file of the interactions")
-    path = existing(Path(input))
+        raise UserError("the format 'table' needs prepare.input, the file or the folder of the interactions")
     columns = ColumnNames(
         user=options.user_column,
         item=options.item_column,
@@ -107,16 +103,17 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    rows = rows_of(path, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
+    opened = opened_input(input, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
+    rows = opened.rows
     features = FeatureFiles(
-        folder=path.parent,
+        folder=opened.folder,
         files=modalities,
         item_id_files=options.item_id_files,
         item_column=options.feature_item_column or options.item_column,
         ids=Ids(options.id_type),
         by_row=True,
     )
-    sources = (path, *features.sources)
+    sources = (*opened.files, *features.sources)
     return RawData(
         read_columns(rows, columns, tally := Tally()),
         features.read(),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dualgnn_dist.base.errors import UserError, nearest
-from dualgnn_dist.data.prepare.formats.amazon_items import TEXTS
 from dualgnn_dist.data.prepare.formats.films import FILES as FILM_FILES
 from dualgnn_dist.data.prepare.formats.films import ZIP
 from dualgnn_dist.data.prepare.formats.recbole import TYPES, AtomicFile
@@ -17,10 +16,13 @@ from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.inspect.roles import item_column
 from dualgnn_dist.data.prepare.inspect.sources import Source
 from dualgnn_dist.data.prepare.tabular.json_lines import JsonLinesTable
-from dualgnn_dist.data.prepare.tabular.parquet import ParquetTable
+from dualgnn_dist.data.prepare.tabular.opening import ENDINGS, TextOptions, rows_of
+from dualgnn_dist.data.prepare.tabular.plain import suffix_of
 
-MAX_FILES = 64  # that are looked at beside the interactions
+MAX_FILES = 16  # that are looked at beside the interactions
+SAMPLE = 1 << 14  # rows of each of them
 META_KEYS = ("categories", "category", "main_category", "main_cat", "store", "brand")
+LABELS = "|"
 NAMES = str.maketrans({letter: "_" for letter in "-. "})
 
 
@@ -30,13 +32,11 @@ class Modalities:
 
     Args:
         named: modality -> what stands under `prepare.modalities`.
-        options: what they need of the format's options.
-        candidates: those that could be named, with a word about each.
+        candidates: those that could stand there, modality -> the same in words, and what it is.
     """
 
     named: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    candidates: list[tuple[str, str]] = field(default_factory=list)
+    candidates: dict[str, tuple[Any, str]] = field(default_factory=dict)
 
 
 def modalities_of(source: Source, item: str, named: Sequence[str]) -> Modalities:
@@ -47,16 +47,15 @@ def modalities_of(source: Source, item: str, named: Sequence[str]) -> Modalities
         name, equals, file = text.partition("=")
         if not (name and equals and file):
             raise UserError(f"--modality {text!r} must read NAME=FILE, as visual=vectors.parquet")
-        modalities.named[name] = _named(folder, name, file, item, source, modalities.options)
-    candidates = _candidates(source, folder, item)
-    modalities.candidates = [(name, words) for name, words in candidates if name not in modalities.named]
+        modalities.named[name] = _named(folder, name, file, item)
+    for name, value, words in _candidates(source, folder, item):
+        if value not in modalities.named.values():
+            modalities.candidates.setdefault(name.translate(NAMES), (value, words))
     return modalities
 
 
-def _named(folder: Path, name: str, file: str, item: str, source: Source, options: dict[str, Any]) -> Any:
-    path = Path(file)
-    if not path.exists():
-        path = folder / file
+def _named(folder: Path, name: str, file: str, item: str) -> Any:
+    path = Path(file) if Path(file).exists() else folder / file
     if not path.exists():
         if "." not in file:  # a key of the meta file, a column of the catalogue
             return file
@@ -64,68 +63,76 @@ def _named(folder: Path, name: str, file: str, item: str, source: Source, option
         raise UserError(f"--modality {name}={file}: there is no such file, here or in {folder}{nearest(file, names)}")
     relative = os.path.relpath(path, folder)
     written = str(path.absolute()) if relative.startswith("..") else relative
-    if path.suffix != ".parquet":
+    if suffix_of(path) not in ENDINGS:
         return written
-    schema = ParquetTable(path).schema
-    of_items, vectors = item_column(schema.names(), item), _list_columns(schema)
-    if of_items is None or not vectors:
-        missing = "no column that holds item ids" if of_items is None else "no column of lists of numbers"
+    choices = {value["column"]: value for value, _ in _columns_of(path, item, written)}
+    if not choices:
+        columns = ", ".join(rows_of(path, TextOptions()).columns[:20])
         raise UserError(
-            f"--modality {name}={file}: {path} has {missing}, it has: {', '.join(schema.names())}; for texts see "
-            "docs/raw-content.md"
+            f"--modality {name}={file}: {path} has no item ids, or nothing beside them that a model reads, in its "
+            f"columns {columns}; for texts see docs/raw-content.md"
         )
-    if of_items != item:
-        options["feature_item_column" if source.format == "table" else "item_column"] = of_items
-    if len(schema) == 2:
-        return written
-    column = next((column for column in vectors if column == name), vectors[0])
-    return {"file": written, "column": column}
+    return _shortest(choices.get(name) or next(iter(choices.values())), path)
 
 
-def _candidates(source: Source, folder: Path, item: str) -> Iterator[tuple[str, str]]:
+def _candidates(source: Source, folder: Path, item: str) -> Iterator[tuple[str, Any, str]]:
     if source.format == "recbole":
         for path in folder.glob("*.item"):
             for name, kind in AtomicFile(path).types.items():
                 if name != item and kind in TYPES:
-                    yield f"{_name(name)}: {name}", f"a column of {path.name}, {kind}"
+                    yield name, name, f"a column of {path.name}"
         return
     if source.format in ("mmrec", "adjacency"):
         for path in sorted(folder.glob("*.npy"))[:MAX_FILES]:
-            yield f"{_name(path.stem)}: {path.name}", "by row"
+            yield path.stem, path.name, "by row"
         return
     is_zip = source.input.suffix == ZIP
     if source.format == "movielens" and (is_zip or any((folder / file).is_file() for file in FILM_FILES)):
-        yield "genre: genres", "tokens, of the file of films"
+        yield "genre", "genres", "tokens, of the file of films"
     metas = sorted(folder.glob("meta_*")) if source.format == "amazon" else []
     if len(metas) == 1:
         columns = JsonLinesTable(metas[0]).columns
-        for key in META_KEYS:
-            if key in columns and key not in TEXTS:
-                yield f"{_name(key)}: {key}", f"tokens, a key of {metas[0].name}"
-    for path in sorted(folder.glob("*.parquet"))[:MAX_FILES]:
-        if path != source.path:
-            yield from _of_parquet(path, item)
+        yield from ((key, key, f"tokens, of {metas[0].name}") for key in META_KEYS if key in columns)
+    if source.path == folder or source.format != "table":  # parts of the log lie there, or films and meta files
+        return
+    others = [path for path in sorted(folder.iterdir()) if path.is_file() and path != source.path]
+    for path in [path for path in others if suffix_of(path) in ENDINGS][:MAX_FILES]:
+        for value, words in _columns_of(path, item, path.name):
+            value = _shortest(value, path)
+            yield path.stem if isinstance(value, str) else value["column"], value, words
 
 
-def _of_parquet(path: Path, item: str) -> Iterator[tuple[str, str]]:
+def _columns_of(path: Path, item: str, written: str) -> Iterator[tuple[dict[str, str], str]]:
+    """What in a table could be a modality, as `prepare.modalities` names it; vectors first."""
     try:
-        schema = ParquetTable(path).schema
-    except UserError:  # whatever lies there, nobody asked for it
+        rows = rows_of(path, TextOptions())
+        of_items = item_column(rows.columns, item)
+        names = [name for name in rows.columns if name and rows.columns.count(name) == 1]
+        block, _ = next(iter(rows.blocks({name: name for name in names}, SAMPLE)), (pl.DataFrame(), None))
+    except UserError:  # whatever lies there, it is no table
         return
-    of_items, vectors = item_column(schema.names(), item), _list_columns(schema)
-    if of_items is None:
+    if of_items is None or not len(block) or block[of_items].n_unique() < len(block) / 2:
         return
-    only = len(schema) == 2
-    for column in vectors:
-        kind = "vectors" if schema[column].inner.is_float() else "tokens"  # type: ignore[attr-defined]
-        file = path.name if only else f"{{file: {path.name}, column: {column}}}"
-        yield f"{_name(path.stem if only else column)}: {file}", f"{kind} by {of_items}"
+    source = {"file": written} | ({"item_column": of_items} if of_items != item else {})
+    others = [block[name] for name in names if name != of_items]
+    for column in others:
+        if isinstance(column.dtype, (pl.List, pl.Array)) and column.dtype.inner.is_numeric():
+            yield source | {"column": column.name}, "vectors" if column.dtype.inner.is_float() else "tokens"
+    for column in others:
+        texts = column.drop_nulls()
+        if column.dtype in (pl.Categorical, pl.Enum) or (column.dtype == pl.String and _are_few(texts)):
+            yield source | {"column": column.name}, "categories"
+        elif column.dtype == pl.String and 2 * texts.str.contains(LABELS, literal=True).sum() > len(texts):
+            yield source | {"column": column.name, "separator": LABELS}, "labels"
 
 
-def _list_columns(schema: Mapping[str, Any]) -> list[str]:
-    lists = {name: dtype for name, dtype in schema.items() if isinstance(dtype, (pl.List, pl.Array))}
-    return [name for name, dtype in lists.items() if dtype.inner is not None and dtype.inner.is_numeric()]
+def _are_few(texts: pl.Series) -> bool:
+    has_labels = texts.str.contains(LABELS, literal=True).any()
+    are_numbers = not texts.cast(pl.Float64, strict=False).has_nulls()
+    return 1 < texts.n_unique() <= len(texts) / 4 and not has_labels and not are_numbers
 
 
-def _name(text: str) -> str:
-    return text.translate(NAMES)
+def _shortest(value: dict[str, str], path: Path) -> Any:
+    """The file alone where that says it all."""
+    is_alone = value.keys() == {"file", "column"} and len(rows_of(path, TextOptions()).columns) == 2
+    return value["file"] if is_alone else value

@@ -82,18 +82,13 @@ def _with_roles(
     if source.columns:
         return source, profiles, {what: Role(name, "of the format") for what, name in source.columns.items()}
     roles = roles_of(profiles)
+    _refuse_catalogue(source, profiles, roles)
     if not {"user", "item"} <= roles.keys():
         seen = ", ".join(f"{name} ({profile.words})" for name, profile in profiles.items())
         raise UserError(
             f"{source.path}: which columns hold users and items? It cannot be told from "
             f"{seen or 'columns without names of their own'}; write a config with prepare.options.user_column and "
             "item_column, see docs/your-data.md"
-        )
-    items = profiles[roles["item"].column]
-    if roles["user"].why != BY_NAME and roles["item"].why == BY_NAME and items.are_unlike:
-        raise UserError(
-            f"{source.path} looks like a catalogue: every {items.name} stands there once, and no column is named as "
-            "that of users; inspect the interactions, and name vectors of the items with --modality NAME=FILE"
         )
     if "columns" not in source.options:
         return source, profiles, roles
@@ -104,6 +99,17 @@ def _with_roles(
     for name, profile in profiles.items():
         profile.name = name
     return source, profiles, {what: Role(what, role.why) for what, role in roles.items()}
+
+
+def _refuse_catalogue(source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role]) -> None:
+    item, user = roles.get("item"), roles.get("user")
+    if item is None or item.why != BY_NAME or (user is not None and user.why == BY_NAME):
+        return
+    if profiles[item.column].are_unlike:
+        raise UserError(
+            f"{source.path} looks like a catalogue: every {item.column} stands there once, and no column is named as "
+            "that of users; inspect the interactions, and name what is known of the items with --modality NAME=FILE"
+        )
 
 
 def _tried(
@@ -128,7 +134,7 @@ def _configs(
     source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], found: Modalities
 ) -> Iterator[dict[str, Any]]:
     """What is tried, the best first."""
-    values: dict[str, Any] = {"format": source.format, "input": str(source.input)}
+    values: dict[str, Any] = {"format": source.format, "input": _input(source)}
     if found.named:
         values["modalities"] = found.named
     is_guessed = source.format in USUAL
@@ -136,11 +142,15 @@ def _configs(
     by_labels = source.split or ("given" if is_guessed and "split" in roles else None)
     best = by_labels or ("leave_one_out" if with_times else "random")
     for split in dict.fromkeys((best, "random")):
-        options = _options(source, profiles, roles, split, with_times) | found.options
+        options = _options(source, profiles, roles, split, with_times)
         yield {**values, "split": split, "options": options}
     if with_times and is_guessed:
-        options = _options(source, profiles, roles, "random", False) | found.options
+        options = _options(source, profiles, roles, "random", False)
         yield {**values, "split": "random", "options": options}
+
+
+def _input(source: Source) -> str | dict[str, str]:
+    return str(source.input) if source.pattern is None else {"glob": source.pattern}
 
 
 def _options(

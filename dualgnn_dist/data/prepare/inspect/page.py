@@ -60,11 +60,12 @@ class Page:
         return text
 
     def _candidates(self) -> Iterator[str]:
-        """What could stand under `modalities`; one line, since a key stands once."""
-        candidates = dict(self.modalities.candidates)
+        """What could stand under `modalities` in place of what does."""
+        candidates = self.modalities.candidates
         if candidates:
-            also = "further ones for modalities" if self.modalities.named else "modalities"
-            yield f"{also}: {{{', '.join(candidates)}}}   # {'; '.join(dict.fromkeys(candidates.values()))}"
+            values = self.modalities.named | {name: value for name, (value, _) in candidates.items()}
+            words = dict.fromkeys(words for _, words in candidates.values())
+            yield f"modalities: {_yaml(values)}   # {'; '.join(words)}"
 
     def _seen(self) -> Iterator[str]:
         facts, source = self.facts, self.source
@@ -76,7 +77,7 @@ class Page:
             if what in self.roles:
                 column = self.profiles[self.roles[what].column]
                 yield f"{column.name}: {', '.join(kinds_in_words(column))}"
-        yield from facts.notes
+        yield from (note for note in facts.notes if note != source.why)
         if "timestamp" not in self.roles:
             for name in named_times(self.profiles):
                 example = self.profiles[name].examples[0]

@@ -16,7 +16,7 @@ NAMES = {
     "item": "item product movie film video parent_asin asin sku article isbn book song track artist album game app "
     "news post photo recipe restaurant business venue poi place location hotel job ad offer course listing "
     "merchant content iid goods object",
-    "timestamp": "timestamp time ts datetime date moment unix when day",
+    "timestamp": "timestamp time ts datetime moment unix when date day",
     "rating": "rating stars star score overall grade rate",
     "event": "event event_type action behavior behaviour interaction activity verb type kind",
     "split": "split part x_label partition fold",
@@ -24,6 +24,8 @@ NAMES = {
 WORDS = {what: names.split() for what, names in NAMES.items()}
 ENDS_OF_IDS = ("id", "ids", "key", "code", "no", "nr", "number", "num", "hash", "uuid", "guid", "pk", "idx", "index")
 DURATIONS = {"watch", "play", "dwell", "view", "reading", "read", "listen", "spent", "duration", "elapsed", "length"}
+AMOUNTS = DURATIONS | {"quantity", "qty", "count", "amount", "price", "num", "number", "age"}
+DAYS = ("date", "day")  # a column of moments says more
 UNITS = {"s", "sec", "seconds", "ms", "millis", "us", "ns", "utc", "gmt", "unix", "epoch"}  # behind names of times
 BY_NAME = "by its name"
 MAX_RATING = 100
@@ -100,7 +102,7 @@ def _rank(name: str, what: str) -> int | None:
     parts = _parts(name)
     words, whole = WORDS[what], "_".join(parts)
     if whole in words:
-        return words.index(whole)
+        return words.index(whole) + (30 if whole in DAYS else 0)
     is_id = bool(parts) and parts[-1] in ENDS_OF_IDS
     stem = "_".join(parts[:-1]) if is_id else whole
     if what in ("user", "item"):
@@ -141,7 +143,7 @@ def _are_ratings(column: ColumnProfile) -> bool:
 
 def _look_like_ratings(column: ColumnProfile) -> bool:
     """Halves up to 10, as stars are: prices end otherwise."""
-    if not _are_ratings(column) or DURATIONS & set(_parts(column.name)):
+    if not _are_ratings(column) or AMOUNTS & set(_parts(column.name)):
         return False
     kinds = [float(kind) for kind in column.kinds or ()]
     return 1 < len(kinds) <= 21 and max(kinds) <= 10 and all((2 * kind).is_integer() for kind in kinds)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats import amazon, microlens, movielens
 from dualgnn_dist.data.prepare.formats.recbole import AtomicFile
 from dualgnn_dist.data.prepare.inspect.text_layout import encoding_in, layout_of
-from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES
+from dualgnn_dist.data.prepare.raw_data import SPLIT_CODES, Glob
 from dualgnn_dist.data.prepare.reading import existing, readable
 from dualgnn_dist.data.prepare.tabular.archive import only_member
-from dualgnn_dist.data.prepare.tabular.opening import JSON_LINES, TextOptions, rows_of
+from dualgnn_dist.data.prepare.tabular.opening import ARROW, JSON_LINES, TextOptions, opened_input, rows_of
+from dualgnn_dist.data.prepare.tabular.parts import parts_in, parts_of_pattern
 from dualgnn_dist.data.prepare.tabular.plain import suffix_of
 from dualgnn_dist.data.prepare.tabular.rows import Rows
 from dualgnn_dist.data.prepare.tabular.text import TextTable
 
-NO_TEXTS = (".parquet", ".arrow", ".feather", ".ipc")
+NO_TEXTS = (".parquet", *ARROW)
 RECBOLE_NAMES = {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "rating": "rating"}
-SHOWN = 8  # files, in a message
 HEADERLESS = ("user", "item", "rating", "timestamp")
 
 
@@ -31,12 +32,13 @@ class Source:
 
     Args:
         format: that reads it.
-        input: as of `prepare.input`.
+        input: as of `prepare.input`; of a pattern, the folder that it begins with.
         path: the file of the interactions.
         why: what shows that it is of this format.
         columns: what a column is -> its name, where the format says so; empty: to be guessed.
         options: what the file itself says of the format's options.
         split: where the files say it.
+        pattern: that names the files.
     """
 
     format: str
@@ -47,10 +49,13 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     split: str | None = None
+    pattern: str | None = None
 
 
 def source_of(path: Path) -> Source:
     """Raises UserError where nothing fits."""
+    if has_magic(str(path)) and not path.exists():
+        return _parts(Glob(str(path)), *parts_of_pattern(str(path)))
     with readable(path):
         if path.is_dir():
             return _of_folder(path)
@@ -84,14 +89,19 @@ def _of_folder(folder: Path) -> Source:
     reviews = [name for name in names if suffix_of(Path(name)) in amazon.ENDINGS and not name.startswith("meta_")]
     if len(reviews) == 1 and any(name.startswith("meta_") for name in names):
         return source_of(folder / reviews[0])
-    if len(names) == 1:
-        return source_of(folder / names[0])
-    try:
-        rows_of_all = rows_of(folder, TextOptions())
-    except UserError as error:
-        some = ", ".join(names[:SHOWN]) or "none"
-        raise UserError(f"{folder}: no format is known by its files ({some}); look at one of them") from error
-    return Source("table", folder, folder, rows_of_all, "a folder of parts")
+    parts = parts_in(folder)
+    return source_of(parts[0]) if parts == [folder / parts[0].name] else _parts(folder, folder, parts)
+
+
+def _parts(input: Path | Glob, folder: Path, parts: Sequence[Path]) -> Source:
+    """Several files as one table; how the texts among them are written, the first of them shows."""
+    first = _table(parts[0])
+    options = TextOptions(**first.options)
+    rows = opened_input(input if isinstance(input, Glob) else str(input), options).rows
+    pattern = input.glob if isinstance(input, Glob) else None
+    return dataclasses.replace(
+        first, input=folder, path=rows.path, rows=rows, why=f"{len(parts):,} files, each {first.why}", pattern=pattern
+    )
 
 
 def _table(path: Path) -> Source:
@@ -101,8 +111,8 @@ def _table(path: Path) -> Source:
     elif suffix not in NO_TEXTS:
         options = layout_of(path)
     rows = rows_of(path, options)
-    words = {".parquet": "Parquet"}.get(suffix, "JSON lines" if suffix in JSON_LINES else "a text file")
-    return Source("table", path, path, rows, words if suffix not in NO_TEXTS[1:] else "Arrow", options=_said(options))
+    kinds = {".parquet": "Parquet", **dict.fromkeys(ARROW, "Arrow"), **dict.fromkeys(JSON_LINES, "JSON lines")}
+    return Source("table", path, path, rows, kinds.get(suffix, "a text file"), options=_said(options))
 
 
 def _said(options: TextOptions) -> dict[str, Any]:

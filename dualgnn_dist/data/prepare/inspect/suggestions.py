@@ -15,12 +15,12 @@ def least_rating(ratings: ColumnProfile) -> tuple[float, str] | None:
     """A rating from which on one may like it, and how many rows it leaves; None where all or none would stay."""
     if ratings.kinds is None or ratings.most is None or ratings.least is None:
         return None
-    least = HIGH * ratings.most
+    least = min((float(value) for value in ratings.kinds if float(value) >= HIGH * ratings.most), default=ratings.most)
     num_left = sum(count for value, count in ratings.kinds.items() if float(value) >= least)
     num_all = sum(ratings.kinds.values())
     if not 0 < num_left < num_all or ratings.most <= 0:
         return None
-    return (int(least) if least == int(least) else round(least, 6)), f"{num_left:,} of {num_all:,} ratings"
+    return least, f"{num_left:,} of {num_all:,} ratings"
 
 
 def event_filter(events: ColumnProfile) -> tuple[str, str] | None:

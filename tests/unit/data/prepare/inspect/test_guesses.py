@@ -21,6 +21,8 @@ from dualgnn_dist.data.prepare.inspect.sources import source_of
 
 ROWS = [(user, (user * step) % 11, 1 + (user + step) % 5) for user in range(10) for step in range(1, 9)]
 
+PAIRS = {(user, item) for user, item, _ in ROWS}
+
 
 def written(folder: Path, name: str, header: str, row: str = "{user},{item},{rating}", **how: Any) -> Path:
     lines = (row.format(user=user, item=item, rating=rating, k=k) for k, (user, item, rating) in enumerate(ROWS))
@@ -112,12 +114,28 @@ def test_what_fits_nothing_says_why(name: str, text: str, message: str, folder: 
         inspect(folder / name)
 
 
-def test_a_folder_that_is_no_layout_names_its_files(folder: Path) -> None:
-    written(folder, "a.csv", "user,item", "{user},{item}")
+def test_a_folder_of_parts_a_pattern_and_what_is_no_layout(folder: Path) -> None:
+    written(folder, "a.csv", "user;item", "{user};{item}")
     assert prepared(inspect(folder))["input"] == str(folder / "a.csv")  # the only one is meant
-    (folder / "b.md").write_text("words")
-    with pytest.raises(UserError, match=r"no format is known by its files \(a\.csv, b\.md\); look at one of them"):
+    written(folder, "b.csv", "user;item", "{user};{item}")
+    page = inspect(folder)
+    assert prepared(page)["input"] == str(folder) and prepared(page)["options"] == {"separator": ";"}
+    assert "2 files, each a text file" in page and f"160 rows; {160 - len(PAIRS)} (" in page
+    page = inspect(folder / "[a]*.csv")
+    assert prepared(page)["input"] == {"glob": str(folder / "[a]*.csv")} and f"80 rows; {80 - len(PAIRS)} (" in page
+    (folder / "c.md").write_text("words")
+    with pytest.raises(UserError, match="holds files of several kinds"):
         inspect(folder)
+
+
+def test_folders_that_say_a_day_have_times_of_their_own(folder: Path) -> None:
+    for day in range(1, 5):
+        (folder / f"date=2024-01-0{day}").mkdir()
+        rows = [(user, item, f"2024-01-0{day}T10:00:0{rating}Z") for user, item, rating in ROWS[day * 10 :]]
+        frame = pl.DataFrame(rows, schema=["user_id", "product_id", "event_time"], orient="row")
+        frame.write_parquet(folder / f"date=2024-01-0{day}/part.parquet")
+    page = inspect(folder)
+    assert prepared(page)["options"]["timestamp_column"] == "event_time" and "4 files, each Parquet" in page
 
 
 def test_times_that_mix_units_are_left_out_and_why_is_said(folder: Path) -> None:
@@ -134,15 +152,24 @@ def test_modalities_are_named_or_proposed(folder: Path) -> None:
     log = written(folder, "log.csv", "user,sku", "{user},{item}")
     vectors = np.ones((11, 3)).tolist()
     pl.DataFrame({"sku": range(11), "v": vectors}).write_parquet(folder / "clip.parquet")
-    pl.DataFrame({"sku": range(11), "name": ["x"] * 11}).write_parquet(folder / "names.parquet")
-    page = inspect(log)
-    assert "  # modalities: {clip: clip.parquet}   # vectors by sku\n" in page and "names" not in page
-    page = inspect(log, ["visual=clip.parquet"])
-    assert prepared(page)["modalities"] == {"visual": "clip.parquet"}
+    kinds = {"kind": ["x", "y"] * 5 + ["x"], "tags": ["a|b"] * 11, "title": [f"text {k}" for k in range(11)]}
+    pl.DataFrame({"sku": range(11), **kinds, "audio": vectors}).write_parquet(folder / "items.parquet")
+    pl.DataFrame({"product": range(11), "title": kinds["title"]}).write_csv(folder / "titles.csv")
+    columns = {name: {"file": "items.parquet", "column": name} for name in ("audio", "kind", "tags")}
+    columns["tags"]["separator"] = "|"
+    line = next(line for line in inspect(log).splitlines() if "# modalities: " in line)
+    assert line.endswith("# vectors; categories; labels")
+    assert read_yaml_text(line.strip("# ")) == {"modalities": {"clip": "clip.parquet", **columns}}
+    page = inspect(log, ["visual=clip.parquet", f"kind={folder / 'items.parquet'}", "sound=items.parquet"])
+    assert prepared(page)["modalities"] == {
+        "visual": "clip.parquet",
+        "kind": columns["kind"],
+        "sound": columns["audio"],
+    }
     for text, message in {
         "visual": "must read NAME=FILE",
         "visual=clap.parquet": "there is no such file, here or in .*; did you mean 'clip.parquet'",
-        "title=names.parquet": "has no column of lists of numbers, it has: sku, name; for texts see docs/raw-content",
+        "title=titles.csv": "nothing beside them that a model reads, in its columns product, title; for texts see docs",
     }.items():
         with pytest.raises(UserError, match=message):
             inspect(log, [text])
