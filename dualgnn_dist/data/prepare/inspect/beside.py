@@ -13,6 +13,7 @@ from dualgnn_dist.data.prepare.formats.films import FILES as FILM_FILES
 from dualgnn_dist.data.prepare.formats.films import ZIP
 from dualgnn_dist.data.prepare.formats.recbole import TYPES, AtomicFile
 from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.inspect.profile import own_columns
 from dualgnn_dist.data.prepare.inspect.roles import item_column
 from dualgnn_dist.data.prepare.inspect.sources import Source
 from dualgnn_dist.data.prepare.tabular.json_lines import JsonLinesTable
@@ -62,7 +63,7 @@ def _named(folder: Path, name: str, file: str, item: str) -> Any:
         names = [other.name for other in folder.iterdir()]
         raise UserError(f"--modality {name}={file}: there is no such file, here or in {folder}{nearest(file, names)}")
     relative = os.path.relpath(path, folder)
-    written = str(path.absolute()) if relative.startswith("..") else relative
+    written = file if Path(file).is_absolute() and relative.startswith("..") else relative
     if suffix_of(path) not in ENDINGS:
         return written
     choices = {value["column"]: value for value, _ in _columns_of(path, item, written)}
@@ -93,7 +94,8 @@ def _candidates(source: Source, folder: Path, item: str) -> Iterator[tuple[str, 
     if len(metas) == 1:
         columns = JsonLinesTable(metas[0]).columns
         yield from ((key, key, f"tokens, of {metas[0].name}") for key in META_KEYS if key in columns)
-    if source.path == folder or source.format != "table":  # parts of the log lie there, or films and meta files
+    are_parts = source.pattern is not None or source.input.is_dir()
+    if are_parts or source.format != "table":  # what lies there are parts of the log, or files of the format
         return
     others = [path for path in sorted(folder.iterdir()) if path.is_file() and path != source.path]
     for path in [path for path in others if suffix_of(path) in ENDINGS][:MAX_FILES]:
@@ -107,7 +109,7 @@ def _columns_of(path: Path, item: str, written: str) -> Iterator[tuple[dict[str,
     try:
         rows = rows_of(path, TextOptions())
         of_items = item_column(rows.columns, item)
-        names = [name for name in rows.columns if name and rows.columns.count(name) == 1]
+        names = own_columns(rows)
         block, _ = next(iter(rows.blocks({name: name for name in names}, SAMPLE)), (pl.DataFrame(), None))
     except UserError:  # whatever lies there, it is no table
         return

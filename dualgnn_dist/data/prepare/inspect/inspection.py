@@ -13,7 +13,7 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.inspect.beside import Modalities, modalities_of
 from dualgnn_dist.data.prepare.inspect.facts import Facts, facts_of
 from dualgnn_dist.data.prepare.inspect.page import Page
-from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile, profiles_of
+from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile, own_columns, profiles_of
 from dualgnn_dist.data.prepare.inspect.roles import BY_NAME, Role, roles_of
 from dualgnn_dist.data.prepare.inspect.sources import Source, source_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes, TextTable
@@ -51,7 +51,7 @@ def inspect(path: Path, modalities: Sequence[str] = (), store: str | None = None
 def _profiled(source: Source) -> tuple[Source, dict[str, ColumnProfile]]:
     """Goes through the rows; where that fails for a text file of any kind, with other quotation marks."""
     try:
-        return source, profiles_of(source.rows, _names(source))
+        return source, profiles_of(source.rows, own_columns(source.rows))
     except UserError as error:
         if source.format != "table" or not isinstance(source.rows, TextTable):
             raise
@@ -59,20 +59,10 @@ def _profiled(source: Source) -> tuple[Source, dict[str, ColumnProfile]]:
             rows = dataclasses.replace(source.rows, quotes=quotes)
             again = dataclasses.replace(source, rows=rows, options={**source.options, "quotes": quotes})
             try:
-                return again, profiles_of(rows, _names(again))
+                return again, profiles_of(rows, own_columns(rows))
             except UserError:
                 continue
         raise error
-
-
-def _names(source: Source) -> list[str]:
-    """The columns that can be named, without those whose keys are columns of their own."""
-    columns = source.rows.columns
-    return [
-        name
-        for name in columns
-        if name and columns.count(name) == 1 and not any(other.startswith(f"{name}.") for other in columns)
-    ]
 
 
 def _with_roles(

@@ -136,6 +136,16 @@ class ColumnProfile:
         return "whole" if self.are_whole else "numbers" if self.are_numbers else "text"
 
 
+def own_columns(rows: Rows) -> list[str]:
+    """The columns that can be named, without those whose keys are columns of their own."""
+    columns = rows.columns
+    return [
+        name
+        for name in columns
+        if name and columns.count(name) == 1 and not any(other.startswith(f"{name}.") for other in columns)
+    ]
+
+
 def profiles_of(rows: Rows, names: Iterable[str]) -> dict[str, ColumnProfile]:
     """Goes through all rows of a file. Raises UserError where they cannot be read, or there is none."""
     names = list(names)

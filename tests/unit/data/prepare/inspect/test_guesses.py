@@ -154,6 +154,7 @@ def test_modalities_are_named_or_proposed(folder: Path) -> None:
     pl.DataFrame({"sku": range(11), "v": vectors}).write_parquet(folder / "clip.parquet")
     kinds = {"kind": ["x", "y"] * 5 + ["x"], "tags": ["a|b"] * 11, "title": [f"text {k}" for k in range(11)]}
     pl.DataFrame({"sku": range(11), **kinds, "audio": vectors}).write_parquet(folder / "items.parquet")
+    (folder / "more.jsonl").write_text('{"sku": 1, "of": {"a": 1}}\n')
     pl.DataFrame({"product": range(11), "title": kinds["title"]}).write_csv(folder / "titles.csv")
     columns = {name: {"file": "items.parquet", "column": name} for name in ("audio", "kind", "tags")}
     columns["tags"]["separator"] = "|"
