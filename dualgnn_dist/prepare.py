@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from dualgnn_dist.base import command_line
 from dualgnn_dist.base.errors import UserError
@@ -74,7 +73,7 @@ def inspect(options: argparse.Namespace) -> None:
 
     if options.config or options.overwrite or options.overrides:
         raise UserError("--inspect makes nothing: give it the file, and perhaps --modality and --output")
-    say(look(Path(options.inspect), options.modality, options.output).removesuffix("\n"))
+    say(look(options.inspect, options.modality, options.output).removesuffix("\n"))
 
 
 def verify(place: str) -> None:

@@ -37,7 +37,8 @@ def fences(text: str, language: str | None = None) -> Iterator[str]:
 def commands_of(page: str, text: str) -> Iterator[Command]:
     """Every command of a page's fenced blocks that names a verb, its lines joined.
 
-    Its comment is left out, and the file that its output goes to. The generated help of a verb is no command: its example stands in the verb's own file.
+    Its comment is left out, and the file that its output goes to. The generated help of a verb is no command: its
+    example stands in the verb's own file.
     """
     for name, block in _FENCE.findall(text):
         if name == "text":

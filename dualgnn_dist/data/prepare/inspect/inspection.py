@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.base.screen import say_aside
+from dualgnn_dist.base.storage.remote import is_url
 from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.fetching import fetched
 from dualgnn_dist.data.prepare.inspect.beside import Modalities, modalities_of
 from dualgnn_dist.data.prepare.inspect.facts import Facts, facts_of
 from dualgnn_dist.data.prepare.inspect.page import Page
 from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile, own_columns, profiles_of
 from dualgnn_dist.data.prepare.inspect.roles import BY_NAME, Role, roles_of
 from dualgnn_dist.data.prepare.inspect.sources import Source, source_of
+from dualgnn_dist.data.prepare.raw_data import Glob
+from dualgnn_dist.data.prepare.tabular.parts import Parts
+from dualgnn_dist.data.prepare.tabular.rows import Rows
 from dualgnn_dist.data.prepare.tabular.text import Quotes, TextTable
 
 OTHER_QUOTES: tuple[Quotes, ...] = ("many_lines", "none")
@@ -27,8 +35,8 @@ USUAL = {
 """Names that need no option, of the formats whose columns are guessed."""
 
 
-def inspect(path: Path, modalities: Sequence[str] = (), store: str | None = None) -> str:
-    """Looks at a file, a folder or an archive of interactions.
+def inspect(input: str | Path, modalities: Sequence[str] = (), store: str | None = None) -> str:
+    """Looks at a file, a folder, an archive, a pattern or a URL of interactions.
 
     Args:
         modalities: each `NAME=FILE`.
@@ -40,29 +48,57 @@ def inspect(path: Path, modalities: Sequence[str] = (), store: str | None = None
     Raises:
         UserError: no format fits, the file cannot be read, or it is not told which columns are users and items.
     """
+    store = store or f"stores/{_stem(str(input))}"
+    if not is_url(str(input)):
+        return _page_of(Path(input), modalities, store, {})
+    url = str(input)
+    config = PrepareConfig(format="table", input=Glob(url) if "*" in url else url)
+    with (
+        tempfile.TemporaryDirectory(prefix="dualgnn-inspect-") as folder,
+        fetched(config, Path(folder) / "store", say_aside) as here,
+    ):
+        copy = here.input.glob if isinstance(here.input, Glob) else str(here.input)
+        return _page_of(Path(copy), modalities, store, {copy: url, os.path.dirname(copy): os.path.dirname(url)})
+
+
+def _page_of(path: Path, modalities: Sequence[str], store: str, urls: Mapping[str, str]) -> str:
+    """The page of a file here; `urls` says what it is a copy of."""
     source, profiles = _profiled(source_of(path))
     source, profiles, roles = _with_roles(source, profiles)
     found = modalities_of(source, roles["item"].column, modalities)
     values, facts, refused = _tried(source, profiles, roles, found)
-    page = Page(source, profiles, roles, found, facts, refused)
-    return page.text(values, store or f"stores/{_stem(path)}")
+    for copy, url in urls.items():
+        if values["input"] in (copy, {"glob": copy}):
+            values["input"] = {"glob": url} if isinstance(values["input"], dict) else url
+        refused = None if refused is None else refused.replace(copy, url)
+    return Page(source, profiles, roles, found, facts, refused).text(values, store)
 
 
 def _profiled(source: Source) -> tuple[Source, dict[str, ColumnProfile]]:
-    """Goes through the rows; where that fails for a text file of any kind, with other quotation marks."""
+    """Goes through the rows; where that fails for a text of any kind, with other quotation marks."""
     try:
         return source, profiles_of(source.rows, own_columns(source.rows))
     except UserError as error:
-        if source.format != "table" or not isinstance(source.rows, TextTable):
-            raise
         for quotes in OTHER_QUOTES:
-            rows = dataclasses.replace(source.rows, quotes=quotes)
+            rows = _with_quotes(source.rows, quotes)
+            if source.format != "table" or rows is None:
+                break
             again = dataclasses.replace(source, rows=rows, options={**source.options, "quotes": quotes})
             try:
                 return again, profiles_of(rows, own_columns(rows))
             except UserError:
                 continue
         raise error
+
+
+def _with_quotes(rows: Rows, quotes: Quotes) -> Rows | None:
+    """The rows of texts with other quotation marks; None of other files."""
+    if isinstance(rows, TextTable):
+        return dataclasses.replace(rows, quotes=quotes)
+    if not isinstance(rows, Parts):
+        return None
+    parts = [dataclasses.replace(part, quotes=quotes) for part in rows.parts if isinstance(part, TextTable)]
+    return dataclasses.replace(rows, parts=parts) if len(parts) == len(rows.parts) else None
 
 
 def _with_roles(
@@ -168,6 +204,7 @@ def _has_times(column: ColumnProfile) -> bool:
     return column.num_nulls <= MOST_WITHOUT_TIME * column.num_rows
 
 
-def _stem(path: Path) -> str:
-    stem = path.resolve().name.partition(".")[0]
+def _stem(path: str) -> str:
+    name = path.rstrip("/").rpartition("/")[2] if is_url(path) else Path(path).resolve().name
+    stem = name.partition(".")[0].strip("*?_ ")
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in stem) or "mine"

@@ -128,6 +128,18 @@ def test_a_folder_of_parts_a_pattern_and_what_is_no_layout(folder: Path) -> None
         inspect(folder)
 
 
+def test_what_lies_behind_a_url(folder: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        written(folder, name, "user,item,title", '{user},{item},"5 {user}')
+    page = inspect((folder / "a.csv").as_uri())
+    assert prepared(page)["input"] == (folder / "a.csv").as_uri() and prepared(page)["options"] == {"quotes": "none"}
+    page = inspect(f"{folder.as_uri()}/*.csv")
+    assert prepared(page)["input"] == {"glob": f"{folder.as_uri()}/*.csv"} and "2 files" in page
+    assert read_yaml_text(page)["data"]["store"] == "stores/mine" and prepared(page)["options"] == {"quotes": "none"}
+    with pytest.raises(UserError, match=f"there is nothing at {folder.as_uri()}/none.csv"):
+        inspect(f"{folder.as_uri()}/none.csv")
+
+
 def test_folders_that_say_a_day_have_times_of_their_own(folder: Path) -> None:
     for day in range(1, 5):
         (folder / f"date=2024-01-0{day}").mkdir()
