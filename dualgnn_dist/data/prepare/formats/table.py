@@ -15,6 +15,7 @@ from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
 from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, Tally
+from dualgnn_dist.data.prepare.reading import require_columns
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes
@@ -105,6 +106,9 @@ def read_table(input: str | Glob | None, modalities: Modalities, options: TableO
     )
     opened = opened_input(input, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
     rows = opened.rows
+    for what, name in columns.in_file.items():
+        inspect = f"`python -m dualgnn_dist.prepare --inspect {rows.path}` prints a config that fits"
+        require_columns(rows.path, rows.columns, [name], f"; name it with prepare.options.{what}_column, or {inspect}")
     features = FeatureFiles(
         folder=opened.folder,
         files=modalities,
