@@ -47,6 +47,14 @@ class FeatureBlock:
     present: np.ndarray | None = None
     place: Place | None = None
 
+    @property
+    def items_or_rows(self) -> pl.Series:
+        """The item id of every row."""
+        if self.items is not None:
+            return self.items
+        num_rows = len(self.values) if isinstance(self.values, np.ndarray) else len(self.values.offsets) - 1
+        return pl.int_range(self.first_row, self.first_row + num_rows, eager=True)
+
 
 @dataclass(frozen=True)
 class RawModality:
@@ -58,6 +66,8 @@ class RawModality:
         place: a row number of the source in words, for messages.
         row_keyed: row numbers are item ids, so that every item must have a row.
         may_name_others: rows of items that no interaction names are skipped, not refused.
+        items: blocks of the item ids of all rows, and their places in words, without a value being read; None: there
+            is no way to it but `blocks`.
     """
 
     kind: Literal["dense", "tokens"]
@@ -67,6 +77,7 @@ class RawModality:
     blocks: Callable[[], Iterable[FeatureBlock]]
     row_keyed: bool = False
     may_name_others: bool = False
+    items: Callable[[], Iterable[tuple[pl.Series, Place]]] | None = None
 
 
 class Tally:

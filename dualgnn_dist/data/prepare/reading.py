@@ -186,5 +186,6 @@ def array_modality(path: Path, array: np.ndarray, items: pl.Series | None = None
                 start, None if items is None else items[start : start + rows], array[start : start + rows]
             )
 
-    dtype = "float16" if array.dtype == np.float16 else "float32"
-    return RawModality("dense", array.shape[1], dtype, numbered(path, "row"), blocks, items is None)
+    dtype, place = "float16" if array.dtype == np.float16 else "float32", numbered(path, "row")
+    ids = pl.int_range(len(array), eager=True) if items is None else items
+    return RawModality("dense", array.shape[1], dtype, place, blocks, items is None, items=lambda: [(ids, place)])

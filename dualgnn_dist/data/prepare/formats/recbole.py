@@ -160,6 +160,7 @@ def _modality(file: AtomicFile, column: str, options: RecBoleOptions) -> RawModa
         ids=lambda items, place: Ids(options.id_type).read(items, options.item_column, place),
         unit="line",
         may_name_others=True,
+        only_items=lambda num_rows: file.blocks({"items": options.item_column}, num_rows),
     )
     if kind.startswith("float"):
         return list_column.dense(lambda lists, place: _numbers(lists, column, place))

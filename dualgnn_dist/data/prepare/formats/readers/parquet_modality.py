@@ -39,6 +39,7 @@ def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others
         column=column,
         ids=ids,
         may_name_others=may_name_others,
+        only_items=lambda num_rows: table.blocks({"items": item_column}, num_rows),
     )
     return list_column.dense() if inner.is_float() else list_column.tokens()
 
