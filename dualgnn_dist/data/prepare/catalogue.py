@@ -129,7 +129,7 @@ def _problems(
     if modality.row_keyed and len(missing):
         yield (
             f"modality {name!r} has {overlap.num_rows:,} rows, which are taken for the items of their numbers, but "
-            f"{len(missing):,} of {len(log):,} items have no row: {_examples(log.ids.gather(missing[:NUM_EXAMPLES]))}"
+            f"{len(missing):,} of {len(log):,} items lack a row: {_examples(log.ids.gather(missing))}"
             + ("" if ids_are_rows else "; name a file of the rows' item ids in prepare.options.item_id_files")
         )
     elif overlap.num_rows == 0:
@@ -148,8 +148,8 @@ def _problems(
         if len(repeated):
             places = _places(modality, repeated.head(NUM_EXAMPLES))
             yield (
-                f"modality {name!r}: {len(repeated):,} item ids occur more than once: {', '.join(places)}"
-                f"{', ...' if len(repeated) > NUM_EXAMPLES else ''}; an item has one row"
+                f"modality {name!r}: {len(repeated):,} item ids occur more than once, keep one row of each: "
+                f"{', '.join(places)}{', ...' if len(repeated) > NUM_EXAMPLES else ''}"
             )
 
 
@@ -157,7 +157,7 @@ def _strangers(name: str, modality: RawModality, overlap: Overlap, log: IdTable)
     ids = next(items for items, _ in _ids(modality) if len(items))
     words = (
         f"modality {name!r}: none of the {overlap.num_rows:,} ids of {file_of(modality)} is an item of the log; the "
-        f"log has {_examples(log.ids.head(NUM_EXAMPLES))}, the file {_examples(ids.head(NUM_EXAMPLES))}"
+        f"log has {_examples(log.ids)}, the file {_examples(ids)}"
     )
     if ids.dtype == pl.String and log.ids.dtype == pl.String:
         for how, spelled in _SPELLINGS.items():
@@ -216,4 +216,5 @@ def file_of(modality: RawModality) -> str:
 
 
 def _examples(ids: pl.Series) -> str:
-    return ", ".join(map(repr, ids.to_list()))
+    more = ", ..." if len(ids) > NUM_EXAMPLES else ""
+    return ", ".join(map(repr, ids.head(NUM_EXAMPLES).to_list())) + more

@@ -58,7 +58,7 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
         scratch = Scratch(writer.folder, BLOCK_ROWS)
         with _stage("read", say) as note:
             raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
-            _refuse_without_times(config, raw)
+            _refuse_settings(config, raw)
             table, user_ids, catalogue, num_read = _read(config, raw, scratch, say)
             rows = _rows(raw.tallies, num_read, len(table), note)
         with _stage("filter", say) as note:
@@ -146,11 +146,16 @@ def _rows(tallies: Sequence[Tally], num_in_blocks: int, num_kept: int, note: Say
     return rows
 
 
-def _refuse_without_times(config: PrepareConfig, raw: RawData) -> None:
-    """Before hours of reading, rather than in the split."""
+def _refuse_settings(config: PrepareConfig, raw: RawData) -> None:
+    """What does not fit the input, before hours of reading."""
     if config.split in BY_TIME and raw.no_times is not None:
         raise UserError(
             f"prepare.split is {config.split!r}, which goes by time, but {raw.no_times}; or choose 'random'"
+        )
+    if config.cold_items == "keep" and not raw.modalities:
+        raise UserError(
+            "prepare.cold_items is 'keep', but an item without an interaction is kept for its content, and there is no "
+            "modality; name one in prepare.modalities, or choose 'drop'"
         )
 
 
