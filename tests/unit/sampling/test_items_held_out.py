@@ -1,4 +1,6 @@
-"""Items that are held out whole come after the training: no batch of it may know them, not even as negatives."""
+"""Items that are held out whole, or that nobody has met, come after the training: no batch may know them, not even as
+negatives.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,12 @@ from dualgnn_dist.sampling.loader import Loader
 from dualgnn_dist.training.state import sizes_of
 
 
-@pytest.fixture(scope="module")
-def cold_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Three in ten items are held out."""
+@pytest.fixture(scope="module", params=["held out", "kept"])
+def cold_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Three in ten items are held out, or are in the store for their content alone."""
     options = {"num_users": 60, "num_items": 45, "num_interactions": 500, "num_topics": 5}
-    config = PrepareConfig(format="synthetic", split="cold_items", cold_share=0.3, options=options)
+    held_out, kept = {"split": "cold_items", "cold_share": 0.3}, {"split": "random", "k_core": 8, "cold_items": "keep"}
+    config = PrepareConfig(format="synthetic", options=options, **(held_out if request.param == "held out" else kept))
     return Store.open(prepare(config, tmp_path_factory.mktemp("stores") / "cold", say=lambda line: None))
 
 
