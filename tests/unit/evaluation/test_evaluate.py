@@ -113,7 +113,7 @@ def test_what_is_ranked_depends_on_the_store_and_the_model(cold_store: Store, de
 
 def test_items_that_nobody_has_met_are_ranked_by_content_alone(tmp_path: Path) -> None:
     options = {"num_users": 60, "num_items": 45, "num_interactions": 500, "num_topics": 5}
-    config = PrepareConfig(format="synthetic", split="random", options=options, k_core=8, cold_items="keep")
+    config = PrepareConfig(format="synthetic", split="random", options=options, k_core=6, cold_items="keep")
     store = Store.open(prepare(config, tmp_path / "store", say=lambda line: None))
     assert store.manifest.settings["catalogue"]["kept_cold"] > 5
     assert candidates_of(store, True) == ("all", "warm")
