@@ -6,7 +6,6 @@ frames         polars, with which formats read tables
 raw_data       what a format yields
 reading        how formats read files, and what they refuse
 tabular        files in columns, of whatever kind
-unpickle       what a format reads pickled files with; nothing in them is run
 ids            raw ids -> row indices
 lookup         an id's row
 interactions   interactions as columns of row indices
@@ -18,5 +17,6 @@ counting_sort  both sparse directions of the training interactions
 cooccurrence   users that share items
 scale          how large the columns of modalities are
 features       modalities in item order
+fetching       raw data behind URLs
 pipeline       all of it, in this order, into a StoreWriter
 """

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from dualgnn_dist.base.config import from_mapping, setting
 from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
+from dualgnn_dist.data.prepare.raw_data import Glob
 from dualgnn_dist.data.prepare.split import SplitMethod
 
 
@@ -18,7 +19,8 @@ class PrepareConfig:
 
     Args:
         format: which of the input formats the raw data is in.
-        input: the raw data's file or folder; null for formats that make their own.
+        input: the raw data's file or folder, here or at a URL; `{glob: PATTERN}` for the files that a pattern names, of
+            the format `table`; null for formats that make their own.
         modalities: name -> file, relative to the input folder; for `recbole`, a column of its `.item` file.
         options: the format's own settings, see there.
         split: `given` by the input's labels; `random` within a user; `leave_one_out`: a user's last interaction is
@@ -41,7 +43,7 @@ class PrepareConfig:
     """
 
     format: str
-    input: str | None = setting(None, decides="place")
+    input: str | Glob | None = setting(None, decides="place")
     modalities: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     split: SplitMethod = "given"
@@ -62,6 +64,10 @@ class PrepareConfig:
         if self.format not in FORMATS:
             raise ValueError(f"unknown format {self.format!r}{nearest(self.format, FORMATS)}")
         self.format_options()
+        if isinstance(self.input, Glob) and self.format != "table":
+            raise ValueError(
+                f"input={{glob: ...}} is for the format 'table'; name the file or folder of {self.format!r}"
+            )
         for name in self.modalities:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
                 raise ValueError(f"modality name {name!r} must be letters, digits and '_', a letter first")

@@ -31,6 +31,7 @@ from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
 from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
 from dualgnn_dist.data.prepare.counting_sort import count, group, row_offsets
 from dualgnn_dist.data.prepare.features import write_features
+from dualgnn_dist.data.prepare.fetching import fetched
 from dualgnn_dist.data.prepare.filter import compact, drop_duplicates, drop_light, k_core
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.data.prepare.ids import IdTable, assign_rows
@@ -54,10 +55,14 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
     """
-    with _enough_memory(), StoreWriter(output, config.rows_per_shard, config.overwrite, say) as writer:
+    with (
+        _enough_memory(),
+        StoreWriter(output, config.rows_per_shard, config.overwrite, say) as writer,
+        fetched(config, writer.path, say) as here,
+    ):
         scratch = Scratch(writer.folder, BLOCK_ROWS)
         with _stage("read", say) as note:
-            raw = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
+            raw = FORMATS[here.format].read(here.input, here.modalities, here.format_options())
             _refuse_settings(config, raw)
             table, user_ids, catalogue, num_read = _read(config, raw, scratch, say)
             rows = _rows(raw.tallies, num_read, len(table), note)
@@ -160,9 +165,13 @@ def _refuse_settings(config: PrepareConfig, raw: RawData) -> None:
 
 
 def _checksums(sources: Sequence[Path]) -> dict[str, str]:
-    """By the names of the files; by their paths where two have the same name."""
+    """By the names of the files; where two have the same name, by their paths from the folder that holds all."""
     names = Counter(path.name for path in set(sources))
-    return {path.name if names[path.name] == 1 else str(path): checksum(path) for path in sources}
+    root = os.path.commonpath([path.absolute().parent for path in sources]) if sources else ""
+    return {
+        path.name if names[path.name] == 1 else os.path.relpath(path.absolute(), root): checksum(path)
+        for path in sources
+    }
 
 
 def _filter(

@@ -22,6 +22,17 @@ Place = Callable[[int], str]
 
 
 @dataclass(frozen=True)
+class Glob:
+    """Files by a pattern: `*` and `?` within a name, `**` for folders however deep.
+
+    Args:
+        glob: the pattern, of a path or a URL.
+    """
+
+    glob: str
+
+
+@dataclass(frozen=True)
 class TokenLists:
     """A list of int32 word ids an item: `tokens[offsets[k]:offsets[k + 1]]`."""
 
@@ -137,4 +148,4 @@ class Format:
     """One input format: its options, and `read(input, modalities, options)` with modalities as name -> file."""
 
     options: type
-    read: Callable[[str | None, Mapping[str, str], Options], RawData]
+    read: Callable[..., RawData]

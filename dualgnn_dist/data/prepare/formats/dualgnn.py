@@ -19,10 +19,10 @@ import numpy as np
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.row_ids import NO_TIMES, RowIds
 from dualgnn_dist.data.prepare.formats.readers.tensor import matrix_modality, num_rows, read_matrix
+from dualgnn_dist.data.prepare.formats.readers.unpickle import load_npy
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, SPLIT_CODES, RawData
 from dualgnn_dist.data.prepare.reading import refuse_first, required_folder
-from dualgnn_dist.data.prepare.unpickle import load_npy
 
 MAX_ID = 1 << 31
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
 from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
-from dualgnn_dist.data.prepare.raw_data import RawData, Tally
-from dualgnn_dist.data.prepare.reading import existing
-from dualgnn_dist.data.prepare.tabular.opening import TextOptions, rows_of
+from dualgnn_dist.data.prepare.raw_data import Glob, RawData, Tally
+from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
 from dualgnn_dist.data.prepare.tabular.text import Quotes
 
@@ -85,11 +83,10 @@ class TableOptions:
             raise ValueError(f"separator={self.separator!r} must not be a quotation mark, a line break or NUL")
 
 
-def read_table(input: str | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
+def read_table(input: str | Glob | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
     """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
     if input is None:
-        raise UserError("the format 'table' needs prepare.input, the file of the interactions")
-    path = existing(Path(input))
+        raise UserError("the format 'table' needs prepare.input, the file or the folder of the interactions")
     columns = ColumnNames(
         user=options.user_column,
         item=options.item_column,
@@ -102,16 +99,17 @@ def read_table(input: str | None, modalities: Mapping[str, str], options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    rows = rows_of(path, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
+    opened = opened_input(input, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
+    rows = opened.rows
     features = FeatureFiles(
-        folder=path.parent,
+        folder=opened.folder,
         files=modalities,
         item_id_files=options.item_id_files,
         item_column=options.feature_item_column or options.item_column,
         ids=Ids(options.id_type),
         by_row=True,
     )
-    sources = (path, *features.sources)
+    sources = (*opened.files, *features.sources)
     return RawData(
         read_columns(rows, columns, tally := Tally()),
         features.read(),

@@ -5,6 +5,9 @@ rows        what all kinds have in common
 text        a text file
 json_lines  a file of JSON objects
 parquet     a Parquet file
+arrow       an Arrow file
+parts       several files as one
+memory      a table of a Python program
 header      what looks wrong with the names of columns
 records     where in a text the records and their values stand
 chunks      a text's bytes, piece by piece

@@ -10,6 +10,7 @@ import numpy as np
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.tabular.plain import Bytes
 
+HEADER_BYTES = 1 << 22  # so that a header costs no more than it must
 CHUNK_BYTES = 1 << 26  # in memory at once; no record may be longer
 NO_TEXTS = {  # what a file begins with -> what it is, and what to do
     codecs.BOM_UTF16_LE: "is written in UTF-16; set prepare.options.encoding=utf-16, or save it as UTF-8",
@@ -25,6 +26,9 @@ NO_TEXTS = {  # what a file begins with -> what it is, and what to do
 class Chunks:
     """What of a file has been read and not been gone through yet.
 
+    Args:
+        size: bytes in memory at once, None: `CHUNK_BYTES`.
+
     Attributes:
         text: uint8, from the beginning of a line.
         line: the number of that line in the file, from 1.
@@ -34,8 +38,9 @@ class Chunks:
         UserError: the file begins as no UTF-8 text does. The byte-order mark of UTF-8 is left out.
     """
 
-    def __init__(self, path: Path, file: Bytes) -> None:
+    def __init__(self, path: Path, file: Bytes, size: int | None = None) -> None:
         self.path, self._file, self.line = path, file, 1
+        self._size = size or CHUNK_BYTES
         self.text, self.is_last = np.empty(0, dtype=np.uint8), False
         self.read_on()
         start = self.text[:3].tobytes()
@@ -54,12 +59,12 @@ class Chunks:
     def read_on(self) -> None:
         """Puts the file's next piece behind what is left. Raises UserError where that is too long for a record."""
         size = len(self.text)
-        if size >= CHUNK_BYTES:
+        if size >= self._size:
             raise UserError(
-                f"{self.path}, line {self.line}: a record of more than {CHUNK_BYTES:,} bytes; is this a text file?"
+                f"{self.path}, line {self.line}: a record of more than {self._size:,} bytes; is this a text file?"
             )
-        buffer = np.empty(CHUNK_BYTES, dtype=np.uint8)  # untouched pages cost nothing
+        buffer = np.empty(self._size, dtype=np.uint8)  # untouched pages cost nothing
         buffer[:size] = self.text
-        while size < CHUNK_BYTES and (num_read := self._file.readinto(buffer[size:].data)):
+        while size < self._size and (num_read := self._file.readinto(buffer[size:].data)):
             size += num_read
-        self.text, self.is_last = buffer[:size], size < CHUNK_BYTES
+        self.text, self.is_last = buffer[:size], size < self._size

@@ -37,14 +37,18 @@ class JsonLinesTable:
 
     Args:
         encoding: what the text is written in.
+        known: the keys, where another file has said them.
     """
 
     path: Path
     encoding: str = "utf-8"
+    known: tuple[str, ...] | None = None
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The keys of the first objects, deeper ones dotted. Raises UserError where the file holds none."""
+        if self.known is not None:
+            return self.known
         names: dict[str, None] = {}
         with plain_text(self.path, self.encoding) as file:
             objects = (self._parsed(line, number) for number, line in _lines(Chunks(self.path, file)))

@@ -1,4 +1,4 @@
-"""A file by its ending: the kind of rows that it holds."""
+"""A file by its ending: the kind of rows that it holds; a folder or a pattern as the files in it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.raw_data import Glob
+from dualgnn_dist.data.prepare.reading import existing, readable
+from dualgnn_dist.data.prepare.tabular.arrow import ArrowTable
 from dualgnn_dist.data.prepare.tabular.json_lines import JsonLinesTable
 from dualgnn_dist.data.prepare.tabular.parquet import ParquetTable
+from dualgnn_dist.data.prepare.tabular.parts import Parts, keys_of, parts_in, parts_of_pattern
 from dualgnn_dist.data.prepare.tabular.plain import COMPRESSED, suffix_of
 from dualgnn_dist.data.prepare.tabular.rows import Rows
 from dualgnn_dist.data.prepare.tabular.text import Quotes, TextTable
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".inter": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+ARROW = (".arrow", ".feather", ".ipc", ".arrows")
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,49 @@ def rows_of(path: Path, options: TextOptions) -> Rows:
     suffix = suffix_of(path)
     if suffix == ".parquet":
         return ParquetTable(path)
+    if suffix in ARROW:
+        return ArrowTable(path)
     if suffix in JSON_LINES:
         return JsonLinesTable(path, options.encoding)
     separator = options.separator or SEPARATORS.get(suffix)
     if separator is None:
-        endings = ", ".join([*SEPARATORS, *JSON_LINES, ".parquet"])
+        endings = ", ".join([*SEPARATORS, *JSON_LINES, ".parquet", *ARROW])
         raise UserError(
             f"{path}: unknown ending, known are {endings}, and texts with {', '.join(COMPRESSED)} behind; "
             "or set prepare.options.separator"
         )
     return TextTable(path, separator, options.quotes, options.columns, options.encoding)
+
+
+@dataclass(frozen=True)
+class OpenedInput:
+    """A log and where it lies.
+
+    Args:
+        rows: of the file, or of all parts.
+        folder: what other files' names are relative to.
+        files: that are read.
+    """
+
+    rows: Rows
+    folder: Path
+    files: tuple[Path, ...]
+
+
+def opened_input(input: str | Glob, options: TextOptions) -> OpenedInput:
+    """A file, the parts of a folder, or those that a pattern names.
+
+    Raises:
+        UserError: there is nothing of this name, the parts are of several kinds, or the ending is not known.
+    """
+    if isinstance(input, Glob):
+        root, files = parts_of_pattern(input.glob)
+        path = Path(input.glob)
+    else:
+        root = path = Path(input)
+        with readable(path):
+            if not path.is_dir():
+                return OpenedInput(rows_of(existing(path), options), path.parent, (path,))
+        files = parts_in(path)
+    parts = [rows_of(file, options) for file in files]
+    return OpenedInput(Parts(path, parts, [keys_of(file, root) for file in files]), root, tuple(files))

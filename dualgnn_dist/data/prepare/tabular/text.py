@@ -20,7 +20,7 @@ from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.reading import Place, at_lines
 from dualgnn_dist.data.prepare.tabular import records
 from dualgnn_dist.data.prepare.tabular.ahead import ahead
-from dualgnn_dist.data.prepare.tabular.chunks import Chunks
+from dualgnn_dist.data.prepare.tabular.chunks import HEADER_BYTES, Chunks
 from dualgnn_dist.data.prepare.tabular.plain import plain_text
 
 Quotes = Literal["one_line", "many_lines", "none"]
@@ -51,7 +51,7 @@ class TextTable:
         if self.names is not None:
             return self.names
         with plain_text(self.path, self.encoding or "utf-8") as file:
-            for texts, _ in _blocks(self, Chunks(self.path, file), range(MAX_COLUMNS), -1, 1):
+            for texts, _ in _blocks(self, Chunks(self.path, file, HEADER_BYTES), range(MAX_COLUMNS), -1, 1):
                 header = ["" if column[0] is None else column[0].strip() for column in texts]
                 if any("\r" in name for name in header):
                     raise UserError(f"{self.path}: lines end with a carriage return alone; save it with line feeds")

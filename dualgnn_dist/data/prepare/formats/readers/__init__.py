@@ -11,5 +11,6 @@ feature_files     modalities in files beside the interactions
 parquet_modality  a modality in a Parquet file
 lists             a modality in a column of lists: vectors or tokens
 words             lists of words as tokens
+unpickle          pickled files; nothing in them is run
 tensor            a modality in a matrix: a `.npy` array or a `.pt` tensor
 """

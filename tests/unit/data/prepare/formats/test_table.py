@@ -156,7 +156,7 @@ def test_bad_parquet_features(folder: Path, make: Make, items: list[Any], values
     [
         ({"input": "RAW/raw.cvs"}, "raw.cvs does not exist; did you mean 'raw.csv'"),
         ({"input": "RAW/nowhere/raw.csv"}, "does not exist: there is no folder"),
-        ({"input": None}, "the format 'table' needs prepare.input, the file of the interactions"),
+        ({"input": None}, "the format 'table' needs prepare.input, the file or the folder of"),
         ({"input": "RAW/notes.md"}, "notes.md: unknown ending, known are .csv, .*; or set prepare.options.separator"),
         ({"modalities": {"v": "visal.parquet"}}, "visal.parquet does not exist; did you mean 'visual.parquet'"),
         ({"modalities": {"v": "notes.md"}}, "modality 'v': .*notes.md must be a .npy or .parquet file"),

@@ -19,7 +19,7 @@ from numpy._core.numeric import _frombuffer
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.tensor import read_matrix
-from dualgnn_dist.data.prepare.unpickle import load_npy
+from dualgnn_dist.data.prepare.formats.readers.unpickle import load_npy
 
 
 def npy(path: Path, pickled: bytes, shape: tuple[int, ...] = ()) -> Path:
