@@ -76,7 +76,6 @@ class RawModality:
         dtype: float32 or float16; int32 for tokens.
         place: a row number of the source in words, for messages.
         row_keyed: row numbers are item ids, so that every item must have a row.
-        may_name_others: rows of items that no interaction names are skipped, not refused.
         items: blocks of the item ids of all rows, and their places in words, without a value being read; None: there
             is no way to it but `blocks`.
     """
@@ -87,7 +86,6 @@ class RawModality:
     place: Place
     blocks: Callable[[], Iterable[FeatureBlock]]
     row_keyed: bool = False
-    may_name_others: bool = False
     items: Callable[[], Iterable[tuple[pl.Series, Place]]] | None = None
 
 

@@ -69,7 +69,6 @@ def read_amazon(input: str | None, modalities: Mapping[str, str], options: Amazo
         item_column=options.item_column or options.item_id,
         ids=IDS,
         by_row=False,
-        may_name_others=True,
     )
     others: dict[str, RawModality] = {}
     sources = [path, *features.sources]

@@ -48,7 +48,6 @@ def meta_modality(path: Path, name: str, key: str) -> RawModality:
         column=key,
         ids=lambda items, place: IDS.read(items, item, place),
         unit="line",
-        may_name_others=True,
         only_items=lambda num_rows: records.blocks({"items": item}, num_rows),
     )
     return word_tokens(column)
@@ -71,7 +70,7 @@ def image_modality(path: Path) -> RawModality:
         for start in range(0, len(images), IMAGE_ROWS):
             yield _asins(images[start : start + IMAGE_ROWS]), numbered(path, "row", start)
 
-    return RawModality("dense", 4096, "float32", numbered(path, "row"), blocks, may_name_others=True, items=items)
+    return RawModality("dense", 4096, "float32", numbered(path, "row"), blocks, items=items)
 
 
 def _asins(images: np.ndarray) -> pl.Series:

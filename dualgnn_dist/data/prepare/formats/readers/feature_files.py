@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ class FeatureFiles:
         item_id_files: modality -> file with the item id of every `.npy` row: integers in `.npy`, or one id a line.
         item_column: of the Parquet files.
         by_row: row numbers of a `.npy` without such a file are item ids.
-        may_name_others: as of `RawModality`.
     """
 
     folder: Path
@@ -34,7 +32,6 @@ class FeatureFiles:
     item_column: str
     ids: Ids
     by_row: bool
-    may_name_others: bool = False
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -54,14 +51,12 @@ class FeatureFiles:
                 path,
                 self.item_column,
                 lambda column, place: self.ids.read(column, self.item_column, place),
-                self.may_name_others,
             )
         if path.suffix != ".npy":
             raise UserError(f"modality {name!r}: {path} must be a .npy or .parquet file")
         if name in self.item_id_files:
             items = self._item_ids(existing(self.folder / self.item_id_files[name]))
-            modality = array_modality(path, npy_array(path), items)
-            return dataclasses.replace(modality, may_name_others=self.may_name_others)
+            return array_modality(path, npy_array(path), items)
         if not self.by_row:
             raise UserError(
                 f"modality {name!r}: {path} says nothing of its rows' items; set prepare.options.item_id_files"

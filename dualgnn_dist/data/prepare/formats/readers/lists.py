@@ -29,7 +29,6 @@ class ListColumn:
         path, column: the file, and the column's name there, for messages.
         ids: checks and converts the items of a block.
         unit: what a row is called in messages.
-        may_name_others: as of `RawModality`.
         only_items: the same blocks with the column `items` alone, where that is less to read.
     """
 
@@ -38,7 +37,6 @@ class ListColumn:
     column: str
     ids: Convert
     unit: str = "row"
-    may_name_others: bool = False
     only_items: Callable[[int], Iterator[tuple[pl.DataFrame, Place]]] | None = None
 
     def dense(self, numbers: Convert = lambda lists, place: lists) -> RawModality:
@@ -82,7 +80,7 @@ class ListColumn:
                 yield self.ids(block["items"], place), place
 
         place = numbered(self.path, self.unit)
-        return RawModality(kind, dimension, dtype, place, blocks, may_name_others=self.may_name_others, items=items)
+        return RawModality(kind, dimension, dtype, place, blocks, items=items)
 
 
 def _vectors(lists: pl.Series, dimension: int, place: Place) -> np.ndarray:

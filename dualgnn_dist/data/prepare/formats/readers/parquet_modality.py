@@ -13,12 +13,11 @@ from dualgnn_dist.data.prepare.reading import require_columns
 from dualgnn_dist.data.prepare.tabular.parquet import ParquetTable
 
 
-def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others: bool = False) -> RawModality:
+def parquet_modality(path: Path, item_column: str, ids: Convert) -> RawModality:
     """Reads the column beside `item_column`: lists of floats are dense, lists of whole numbers tokens, null is missing.
 
     Args:
         ids: checks and converts the id column of a block.
-        may_name_others: as of `RawModality`.
 
     Raises:
         UserError: a missing column, or one of another type.
@@ -38,7 +37,6 @@ def parquet_modality(path: Path, item_column: str, ids: Convert, may_name_others
         path=path,
         column=column,
         ids=ids,
-        may_name_others=may_name_others,
         only_items=lambda num_rows: table.blocks({"items": item_column}, num_rows),
     )
     return list_column.dense() if inner.is_float() else list_column.tokens()
