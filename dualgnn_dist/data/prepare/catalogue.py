@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.counting_sort import count
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import Place, RawData, RawModality
@@ -71,10 +72,22 @@ class Catalogue:
     num_others: int
     overlaps: Mapping[str, Overlap]
 
-    def counts(self, items: np.ndarray) -> dict[str, int]:
-        """How many items the modalities name, and how many of them are not in a store of these rows of `ids`."""
+    def counts(self, items: np.ndarray, of_interactions: np.ndarray, note: Callable[[str], None]) -> dict[str, int]:
+        """How many items the modalities name, are left out of a store, and are in it without an interaction; says so.
+
+        Args:
+            items: those of the store, as rows of `ids`.
+            of_interactions: the items of the interactions, as rows of the store.
+        """
         num_items = int(np.count_nonzero(self.is_named)) + self.num_others
-        return {"items": num_items, "left_out": num_items - int(np.count_nonzero(self.is_named[items]))}
+        num_left_out = num_items - int(np.count_nonzero(self.is_named[items]))
+        if num_left_out:
+            note(f"left out {num_left_out:,} of {num_items:,} catalogue items without an interaction")
+        num_cold = 0
+        if self.has_content is not None:
+            num_cold = int(np.count_nonzero(count(of_interactions, len(items)) == 0))
+            note(f"{num_cold:,} items have content and no interaction")
+        return {"items": num_items, "left_out": num_left_out, "kept_cold": num_cold}
 
 
 def match(raw: RawData, log: IdTable, keep: bool) -> Catalogue:

@@ -69,7 +69,7 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
         with _stage("filter", say) as note:
             table, users, items, left_out = _filter(config, raw, table, len(user_ids), catalogue, scratch, note)
             rows |= left_out
-            of_catalogue = _of_catalogue(catalogue, table.items, items, note)
+            of_catalogue = catalogue.counts(items, table.items, note)
         with _stage("split", say) as note:
             parts = _split(config, table, len(users), scratch, note)
             del table
@@ -118,23 +118,6 @@ def _read(
 
     table, users, _, num_read = assign_rows(raw, scratch, items_of)
     return table, users, catalogue, num_read
-
-
-def _of_catalogue(catalogue: Catalogue, of_rows: np.ndarray, items: np.ndarray, note: Say) -> dict[str, int]:
-    """How many items the modalities name, are left out of the store, and are in it without an interaction; says so.
-
-    Args:
-        of_rows: the items of the interactions that stay, as rows of the store.
-        items: the store's items, as rows of the catalogue.
-    """
-    counts = catalogue.counts(items)
-    if counts["left_out"]:
-        note(f"left out {counts['left_out']:,} of {counts['items']:,} catalogue items without an interaction")
-    counts["kept_cold"] = 0
-    if catalogue.has_content is not None:
-        counts["kept_cold"] = int(np.count_nonzero(count(of_rows, len(items)) == 0))
-        note(f"{counts['kept_cold']:,} items have content and no interaction")
-    return counts
 
 
 def _rows(tallies: Sequence[Tally], num_in_blocks: int, num_kept: int, note: Say) -> dict[str, int]:

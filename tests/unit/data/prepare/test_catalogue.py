@@ -235,7 +235,10 @@ def test_any_catalogue_against_any_log(log: set[str], visual: list[str], sound: 
     kept, dropped = match(raw, ids, keep=True), match(raw, ids, keep=False)
     assert dropped.ids.ids.to_list() == sorted(log) and kept.ids.ids.to_list() == sorted(log | all_named)
     assert kept.ids.ids.filter(pl.Series(kept.has_content)).to_list() == sorted(all_named)
-    assert dropped.counts(np.arange(len(log))) == {"items": len(all_named), "left_out": len(all_named - log)}
-    assert kept.counts(np.arange(len(kept.ids))) == {"items": len(all_named), "left_out": 0}
+    rows, of_log = np.arange(len(kept.ids)), kept.ids.rows(ids.ids)
+    expected = {"items": len(all_named), "left_out": 0, "kept_cold": len(all_named - log)}
+    assert kept.counts(rows, of_log, print) == expected
+    rows, expected = np.arange(len(log)), {"items": len(all_named), "left_out": len(all_named - log), "kept_cold": 0}
+    assert dropped.counts(rows, rows.astype(np.int32), print) == expected
     for name in modalities:
         assert dropped.overlaps[name].num_others == len(set(named[name]) - log)
