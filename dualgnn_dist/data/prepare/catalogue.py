@@ -36,12 +36,14 @@ class Overlap:
         num_rows: of all items.
         others: hashes of the ids that the log does not name.
         first_other: where the first of them stands, in words.
+        row_keyed: as of `RawModality`.
     """
 
     counts: np.ndarray
     num_rows: int = 0
     others: list[pl.Series] = field(default_factory=list)
     first_other: str = ""
+    row_keyed: bool = False
 
     @property
     def num_others(self) -> int:
@@ -50,8 +52,11 @@ class Overlap:
 
     def words(self) -> str:
         """What a reader of the screen is told."""
-        words = f"{np.count_nonzero(self.counts):,} of {len(self.counts):,} items of the log have it"
-        return f"{words}; {self.num_others:,} rows name items that are not in the log" if self.num_others else words
+        words = f"{np.count_nonzero(self.counts):,} of {len(self.counts):,} items of the log have a row"
+        if self.num_others:
+            words += f"; {self.num_others:,} rows name items that are not in the log"
+            words += ", where row numbers are taken for item ids" if self.row_keyed else ""
+        return words
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def match(raw: RawData, log: IdTable, keep: bool) -> Catalogue:
 
 
 def _overlap(modality: RawModality, log: IdTable) -> Overlap:
-    overlap = Overlap(np.zeros(len(log), dtype=np.int32))
+    overlap = Overlap(np.zeros(len(log), dtype=np.int32), row_keyed=modality.row_keyed)
     for items, place in _ids(modality):
         rows = log.rows(items)
         unknown = rows < 0

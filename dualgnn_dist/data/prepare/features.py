@@ -80,25 +80,25 @@ class _StoreRows:
         self.present[new[positions]] = True
         return positions, new[positions]
 
-    def refuse_values(self, block: FeatureBlock, wrong: np.ndarray) -> None:
-        """Refuses the first row with a value that is no finite number."""
-        if block.present is not None:
-            wrong = wrong & block.present
-        self._refuse(block, wrong, lambda k: "a value is NaN or infinite; leave the row empty where an item misses it")
+    def refuse_values(self, block: FeatureBlock, positions: np.ndarray, values: np.ndarray) -> None:
+        """Refuses the first row with a value that is no finite number; `values` are those at positions of the block."""
+        wrong = ~np.isfinite(values).all(axis=1)
+        say = "a value is NaN or infinite; leave the row empty where an item misses it"
+        self._refuse(block, positions, wrong, lambda k: say)
 
-    def refuse_huge(self, block: FeatureBlock, values: np.ndarray) -> None:
+    def refuse_huge(self, block: FeatureBlock, positions: np.ndarray, values: np.ndarray) -> None:
         """Refuses the first row with a value whose square is no number any more."""
         largest = np.abs(values).max(axis=1, initial=0).astype(np.float64)  # float16 holds no such limit
-        wrong = (largest > REFUSED) & (True if block.present is None else block.present)
 
         def say(row: int) -> str:
             column = int(np.abs(values[row]).argmax())
             return f"column {column} holds {values[row, column]:.3g}, beyond {REFUSED:g} no model can train; {CURE}"
 
-        self._refuse(block, wrong, say)
+        self._refuse(block, positions, largest > REFUSED, say)
 
-    def _refuse(self, block: FeatureBlock, wrong: np.ndarray, say: Callable[[int], str]) -> None:
-        refuse_first(wrong, block.place or (lambda row: self.modality.place(block.first_row + row)), say)
+    def _refuse(self, block: FeatureBlock, positions: np.ndarray, wrong: np.ndarray, say: Callable[[int], str]) -> None:
+        place = block.place or (lambda row: self.modality.place(block.first_row + row))
+        refuse_first(wrong, lambda k: place(int(positions[k])), say)
 
 
 def _write_dense(
@@ -118,13 +118,13 @@ def _write_dense(
         column = np.memmap(file, dtype=dtype, mode="r+", shape=(num_items, dimension))
         for block in modality.blocks():
             assert isinstance(block.values, np.ndarray)
-            with np.errstate(over="ignore"):
-                values = block.values.astype(dtype, copy=False)
-            store_rows.refuse_values(block, ~np.isfinite(values).all(axis=1))
-            if not standardize:
-                store_rows.refuse_huge(block, values)
             positions, rows = store_rows.kept(block)
-            column[rows] = values[positions]
+            with np.errstate(over="ignore"):
+                values = block.values[positions].astype(dtype, copy=False)
+            store_rows.refuse_values(block, positions, values)
+            if not standardize:
+                store_rows.refuse_huge(block, positions, values)
+            column[rows] = values
         whole, block_rows = (column, store_rows.present), max(1, BLOCK_BYTES // (8 * dimension))
         scales = Scales.of(*whole, block_rows) if standardize else None
         if scales is None and (drowns := warning(largest_of(*whole, block_rows))) is not None:

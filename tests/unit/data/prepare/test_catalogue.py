@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare import catalogue
 from dualgnn_dist.data.prepare.catalogue import match
+from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.ids import IdTable
+from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.prepare.raw_data import RawData
 from dualgnn_dist.data.prepare.reading import array_modality
 from dualgnn_dist.data.prepare.tabular.parquet import ParquetTable
@@ -57,7 +61,7 @@ def test_a_larger_catalogue_makes_the_store_of_its_part(folder: Path, make: Make
     lines: list[str] = []
     dropped = make(lines, cold_items="drop")
     assert dropped.manifest.fingerprint == expected.manifest.fingerprint
-    assert any("visual: 3 of 3 items of the log have it; 3 rows name items that are not in" in line for line in lines)
+    assert any("3 of 3 items of the log have a row; 3 rows name items that are not in" in line for line in lines)
     assert any("left out 3 of 6 catalogue items without an interaction" in line for line in lines)
     assert dropped.manifest.settings["catalogue"] == {"items": 6, "left_out": 3, "kept_cold": 0}
     assert expected.manifest.settings["catalogue"] == {"items": 3, "left_out": 0, "kept_cold": 0}
@@ -202,6 +206,25 @@ def test_a_modality_that_changes_while_it_is_read(folder: Path, make: Make, monk
         make()
 
 
+def test_values_of_rows_that_are_left_out_do_not_matter(folder: Path, make: Make) -> None:
+    nan, huge = float("nan"), 1e30
+    save(folder / "visual.parquet", [99, 10, 98, 20, 30], [[nan], [1.0], [huge], [2.0], [3.0]])
+    assert every(make(), "visual").values.ravel().tolist() == [1, 2, 3]
+    with pytest.raises(UserError, match=r"visual\.parquet, row 0: a value is NaN"):
+        make(cold_items="keep")
+    save(folder / "visual.parquet", [98, 99, 10, 20, 30], [[1.0], [nan], [1.0], [2.0], [huge]])
+    with pytest.raises(UserError, match=r"visual\.parquet, row 4: column 0 holds 1e\+30"):
+        make()
+
+
+def test_row_numbers_that_are_taken_for_ids_are_said(folder: Path, make: Make) -> None:
+    np.save(folder / "rows.npy", np.arange(31, dtype=np.float32)[:, None])
+    lines: list[str] = []
+    store = make(lines, modalities={"rows": "rows.npy"})
+    assert every(store, "rows").values.ravel().tolist() == [10, 20, 30]
+    assert any("28 rows name items that are not in the log, where row numbers are taken for item" in it for it in lines)
+
+
 def test_rows_that_are_items_have_no_others(folder: Path) -> None:
     """Of formats whose ids are rows."""
     raw = RawData(lambda: iter(()), {"v": array_modality(Path("v.npy"), np.zeros((5, 2)))}, ids_are_rows=True)
@@ -242,3 +265,19 @@ def test_any_catalogue_against_any_log(log: set[str], visual: list[str], sound: 
     assert dropped.counts(rows, rows.astype(np.int32), print) == expected
     for name in modalities:
         assert dropped.overlaps[name].num_others == len(set(named[name]) - log)
+
+
+@settings(max_examples=8, deadline=None)
+@given(order=st.permutations(LARGER), kept=st.sets(st.sampled_from([5, 25, 99])))
+def test_in_any_order_what_is_left_out_does_not_matter(order: list[int], kept: set[int]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder, fingerprints = Path(place), []
+        write_table(folder)
+        for items in (order, [item for item in order if item not in kept]):
+            save(folder / "visual.parquet", items, [[float(item)] for item in items])
+            section = {"format": "table", "input": str(folder / "raw.csv"), "options": OPTIONS, "modalities": VISUAL}
+            config = from_mapping(PrepareConfig, section | {"overwrite": True})
+            store = Store.open(prepare(config, folder / "store", say=lambda line: None))
+            assert every(store, "visual").values.ravel().tolist() == [10, 20, 30]
+            fingerprints.append(store.manifest.fingerprint)
+        assert len(set(fingerprints)) == 1
