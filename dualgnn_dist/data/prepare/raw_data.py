@@ -147,6 +147,7 @@ class RawData:
         ids_are_rows: users and items keep their ids as row indices, whether they occur or not.
         num_users, num_items: with `ids_are_rows`, how many there are at least.
         sources: the input files, for the manifest.
+        checksums: what else was read -> its checksum, for the manifest.
         no_times: where no block has a `timestamp`, why, and how one is named.
         min_weight: a user and an item whose rows' weights add up to less are no interaction.
         tallies: what the last whole reading of the blocks met.
@@ -155,6 +156,7 @@ class RawData:
     blocks: Callable[[], Iterable[pl.DataFrame]]
     modalities: Mapping[str, RawModality] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
+    checksums: Mapping[str, str] = field(default_factory=dict)
     ids_are_rows: bool = False
     num_users: int = 0
     num_items: int = 0
