@@ -9,7 +9,7 @@ from typing import Any, Literal
 from dualgnn_dist.base.config import from_mapping, setting
 from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
-from dualgnn_dist.data.prepare.raw_data import Glob
+from dualgnn_dist.data.prepare.raw_data import Glob, ModalitySource
 from dualgnn_dist.data.prepare.split import SplitMethod
 
 
@@ -21,7 +21,8 @@ class PrepareConfig:
         format: which of the input formats the raw data is in.
         input: the raw data's file or folder, here or at a URL; `{glob: PATTERN}` for the files that a pattern names, of
             the format `table`; null for formats that make their own.
-        modalities: name -> file, relative to the input folder; for `recbole`, a column of its `.item` file.
+        modalities: name -> file, relative to the input's folder, or a mapping that says which of its columns; for
+            `recbole`, a column of its `.item` file.
         options: the format's own settings, see there.
         split: `given` by the input's labels; `random` within a user; `leave_one_out`: a user's last interaction is
             the test, the one before the validation; `user_time`: a user's latest shares; `global_time`: two moments
@@ -44,7 +45,7 @@ class PrepareConfig:
 
     format: str
     input: str | Glob | None = setting(None, decides="place")
-    modalities: dict[str, str] = field(default_factory=dict)
+    modalities: dict[str, str | ModalitySource] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     split: SplitMethod = "given"
     split_shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -68,7 +69,9 @@ class PrepareConfig:
             raise ValueError(
                 f"input={{glob: ...}} is for the format 'table'; name the file or folder of {self.format!r}"
             )
-        for name in self.modalities:
+        for name, source in self.modalities.items():
+            if isinstance(source, ModalitySource) and not FORMATS[self.format].has_sources:
+                raise ValueError(f"modalities.{name} must be a text for the format {self.format!r}, not a mapping")
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
                 raise ValueError(f"modality name {name!r} must be letters, digits and '_', a letter first")
         if min(self.split_shares) <= 0 or abs(sum(self.split_shares) - 1) > 1e-6:

@@ -45,12 +45,19 @@ from dualgnn_dist.data.store.writer import StoreWriter
 Say = Callable[[str], None]
 
 
-def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: BlockMap | None = None) -> Path:
+def prepare(
+    config: PrepareConfig,
+    output: Path,
+    say: Say = print,
+    block_map: BlockMap | None = None,
+    read: Callable[[], RawData] | None = None,
+) -> Path:
     """Makes the store at `output` and returns its path.
 
     Args:
         say: gets a line a stage, with its seconds.
         block_map: what co-occurrence is counted on; None: threads of this process.
+        read: gives the raw data; None: the config's format does.
 
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
@@ -62,9 +69,9 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     ):
         scratch = Scratch(writer.folder, BLOCK_ROWS)
         with _stage("read", say) as note:
-            raw = FORMATS[here.format].read(here.input, here.modalities, here.format_options())
+            raw = read() if read is not None else _read(here)
             _refuse_settings(config, raw)
-            table, user_ids, catalogue, num_read = _read(config, raw, scratch, say)
+            table, user_ids, catalogue, num_read = _assign_rows(config, raw, scratch, say)
             rows = _rows(raw.tallies, num_read, len(table), note)
         with _stage("filter", say) as note:
             table, users, items, left_out = _filter(config, raw, table, len(user_ids), catalogue, scratch, note)
@@ -96,12 +103,17 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
                 num_interactions=num_interactions,
                 modalities=modalities,
                 settings={"prepare": plain(config), "left_out": left_out, "rows": rows, "catalogue": of_catalogue},
-                sources=_checksums(raw.sources),
+                sources=_checksums(raw.sources) | dict(raw.checksums),
             )
     return output
 
 
-def _read(
+def _read(config: PrepareConfig) -> RawData:
+    raw: RawData = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
+    return raw
+
+
+def _assign_rows(
     config: PrepareConfig, raw: RawData, scratch: Scratch, say: Say
 ) -> tuple[InteractionTable, IdTable, Catalogue, int]:
     """As `assign_rows`, with the items that the store may have; they are compared before the log is read again."""

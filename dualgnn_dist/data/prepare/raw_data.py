@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.frames import pl
 
 SPLIT_CODES = {"train": 0, "valid": 1, "test": 2}
@@ -30,6 +31,39 @@ class Glob:
     """
 
     glob: str
+
+
+@dataclass(frozen=True)
+class ModalitySource:
+    """A modality in a file of which there is more to be said than its name.
+
+    Args:
+        file: beside the log, as the name alone would be.
+        column: of a table, or the array of a `.npz` or `.safetensors` file; null: the only one.
+        item_column: of a table, holds the item ids; null: as the format's options say.
+        items: of a matrix, the file with the item id of every row, or the array of its own file that holds them.
+        separator: between the words of a table's texts, as `|` in `Comedy|Drama`; null: a text is one word.
+    """
+
+    file: str
+    column: str | None = None
+    item_column: str | None = None
+    items: str | None = None
+    separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.separator == "":
+            raise ValueError("separator must not be empty")
+
+    def refuse(self, modality: str, of: str, **settings: str | None) -> None:
+        """Raises UserError for a setting that means nothing of such a file."""
+        for key, value in settings.items():
+            if value is not None:
+                raise UserError(f"prepare.modalities.{modality}.{key} means nothing {of} ({self.file}); leave it out")
+
+
+Modalities = Mapping[str, str | ModalitySource]
+"""Name -> file, or what more is to be said of it."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +156,7 @@ class RawData:
         ids_are_rows: users and items keep their ids as row indices, whether they occur or not.
         num_users, num_items: with `ids_are_rows`, how many there are at least.
         sources: the input files, for the manifest.
+        checksums: what else was read -> its checksum, for the manifest.
         no_times: where no block has a `timestamp`, why, and how one is named.
         min_weight: a user and an item whose rows' weights add up to less are no interaction.
         tallies: what the last whole reading of the blocks met.
@@ -130,6 +165,7 @@ class RawData:
     blocks: Callable[[], Iterable[pl.DataFrame]]
     modalities: Mapping[str, RawModality] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
+    checksums: Mapping[str, str] = field(default_factory=dict)
     ids_are_rows: bool = False
     num_users: int = 0
     num_items: int = 0
@@ -143,7 +179,12 @@ Options = Any  # a format's own frozen Options dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """One input format: its options, and `read(input, modalities, options)` with modalities as name -> file."""
+    """One input format: its options, and `read(input, modalities, options)` with modalities as name -> file.
+
+    Args:
+        has_sources: a modality may be a `ModalitySource` too.
+    """
 
     options: type
     read: Callable[..., RawData]
+    has_sources: bool = False

@@ -26,13 +26,13 @@ from dualgnn_dist.data.prepare.formats.table import TableOptions, read_table
 from dualgnn_dist.data.prepare.raw_data import Format
 
 FORMATS: dict[str, Format] = {
-    "table": Format(TableOptions, read_table),
+    "table": Format(TableOptions, read_table, has_sources=True),
     "mmrec": Format(MMRecOptions, read_mmrec),
     "adjacency": Format(AdjacencyOptions, read_adjacency),
     "dualgnn": Format(DualGNNOptions, read_dualgnn),
     "recbole": Format(RecBoleOptions, read_recbole),
-    "movielens": Format(MovieLensOptions, read_movielens),
-    "microlens": Format(MicroLensOptions, read_microlens),
-    "amazon": Format(AmazonOptions, read_amazon),
+    "movielens": Format(MovieLensOptions, read_movielens, has_sources=True),
+    "microlens": Format(MicroLensOptions, read_microlens, has_sources=True),
+    "amazon": Format(AmazonOptions, read_amazon, has_sources=True),
     "synthetic": Format(SyntheticOptions, read_synthetic),
 }

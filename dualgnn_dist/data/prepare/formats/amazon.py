@@ -20,7 +20,7 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.amazon_items import IDS, IMAGES, image_modality, meta_modality
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, read_columns
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
-from dualgnn_dist.data.prepare.raw_data import RawData, RawModality, Tally
+from dualgnn_dist.data.prepare.raw_data import Modalities, ModalitySource, RawData, RawModality, Tally
 from dualgnn_dist.data.prepare.reading import existing
 from dualgnn_dist.data.prepare.tabular.json_lines import JsonLinesTable
 from dualgnn_dist.data.prepare.tabular.plain import COMPRESSED, suffix_of
@@ -54,14 +54,18 @@ class AmazonOptions:
     item_id_files: dict[str, str] = field(default_factory=dict)
 
 
-def read_amazon(input: str | None, modalities: Mapping[str, str], options: AmazonOptions) -> RawData:
+def read_amazon(input: str | None, modalities: Modalities, options: AmazonOptions) -> RawData:
     """See the module. Raises UserError for missing files, and for records that are no reviews."""
     if input is None:
         raise UserError("the format 'amazon' needs prepare.input, the file of the reviews")
     path = existing(Path(input))
     rows, names, words = _reviews(path, options.item_id)
     columns = ColumnNames(**names, min_rating=options.min_rating, ids=IDS)
-    files = {name: file for name, file in modalities.items() if file.endswith((".npy", ".parquet"))}
+    files = {
+        name: source
+        for name, source in modalities.items()
+        if isinstance(source, ModalitySource) or source.endswith((".npy", ".parquet"))
+    }
     features = FeatureFiles(
         folder=path.parent,
         files=files,
@@ -73,14 +77,14 @@ def read_amazon(input: str | None, modalities: Mapping[str, str], options: Amazo
     others: dict[str, RawModality] = {}
     sources = [path, *features.sources]
     for name, what in modalities.items():
+        if isinstance(what, ModalitySource) or name in files:
+            continue
         if what.endswith(IMAGES):
             source = existing(path.parent / what)
             others[name] = image_modality(source)
-        elif name not in files:
+        else:
             source = _meta(path, options.meta)
             others[name] = meta_modality(source, name, what)
-        else:
-            continue
         sources.append(source)
     return RawData(
         read_columns(rows, columns, tally := Tally([words])),

@@ -18,9 +18,9 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, read_columns
-from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
+from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles, file_of
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import Place, RawData, RawModality, Tally
+from dualgnn_dist.data.prepare.raw_data import Modalities, ModalitySource, Place, RawData, RawModality, Tally
 from dualgnn_dist.data.prepare.reading import EMPTY, array_modality, existing, npy_array, readable, refuse_first
 from dualgnn_dist.data.prepare.tabular.rows import Rows
 from dualgnn_dist.data.prepare.tabular.text import TextTable
@@ -73,7 +73,7 @@ class Sequences:
                 yield rows[first : first + num_rows], _shifted(place, lines[first : first + num_rows])
 
 
-def read_microlens(input: str | None, modalities: Mapping[str, str], options: MicroLensOptions) -> RawData:
+def read_microlens(input: str | None, modalities: Modalities, options: MicroLensOptions) -> RawData:
     """See the module. Raises UserError for missing files, and for lines that are not what they must be."""
     if input is None:
         raise UserError("the format 'microlens' needs prepare.input, the file of the pairs or its folder")
@@ -92,13 +92,16 @@ def read_microlens(input: str | None, modalities: Mapping[str, str], options: Mi
         ids=IDS,
         by_row=False,
     )
-    numbered = {name: _from_first_item(existing(path.parent / file)) for name, file in by_place.items()}
-    sources = (path, *features.sources, *(path.parent / file for file in by_place.values()))
+    numbered = {name: _from_first_item(existing(path.parent / file_of(file))) for name, file in by_place.items()}
+    sources = (path, *features.sources, *(path.parent / file_of(file) for file in by_place.values()))
     blocks = read_columns(rows, ColumnNames(**COLUMNS, min_rating=None, ids=IDS), tally := Tally())
     return RawData(blocks, {**features.read(), **numbered}, sources, tallies=(tally,))
 
 
-def _is_by_place(name: str, file: str, options: MicroLensOptions) -> bool:
+def _is_by_place(name: str, source: str | ModalitySource, options: MicroLensOptions) -> bool:
+    if isinstance(source, ModalitySource):
+        return False
+    file = source
     if file.endswith(TEXTS):
         raise UserError(
             f"modality {name!r}: {file} is text, which no model reads; make vectors of it first, see "

@@ -7,7 +7,6 @@ the ratings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from dualgnn_dist.data.prepare.formats.films import COLUMNS as FILM_COLUMNS
 from dualgnn_dist.data.prepare.formats.films import ZIP, film_file, film_modality
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, read_columns
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
-from dualgnn_dist.data.prepare.raw_data import RawData, Tally
+from dualgnn_dist.data.prepare.raw_data import Modalities, RawData, Tally
 from dualgnn_dist.data.prepare.reading import existing, readable
 from dualgnn_dist.data.prepare.tabular.archive import only_member
 from dualgnn_dist.data.prepare.tabular.text import TextTable
@@ -44,7 +43,7 @@ class MovieLensOptions:
     item_id_files: dict[str, str] = field(default_factory=dict)
 
 
-def read_movielens(input: str | None, modalities: Mapping[str, str], options: MovieLensOptions) -> RawData:
+def read_movielens(input: str | None, modalities: Modalities, options: MovieLensOptions) -> RawData:
     """See the module. Raises UserError for missing files, and for lines that are no ratings."""
     if input is None:
         raise UserError("the format 'movielens' needs prepare.input, the file of the ratings, its folder or the zip")
@@ -64,7 +63,7 @@ def read_movielens(input: str | None, modalities: Mapping[str, str], options: Mo
 
     modalities_of_films = {}
     for name, column in modalities.items():
-        if column in FILM_COLUMNS:
+        if isinstance(column, str) and column in FILM_COLUMNS:
             modalities_of_films[name] = film_modality(path, name, column)
             films = [] if path.suffix == ZIP else [film_file(path)]
     sources = (path, *features.sources, *films)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
 from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
-from dualgnn_dist.data.prepare.raw_data import Glob, RawData, Tally
+from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, RawModality, Tally
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
+from dualgnn_dist.data.prepare.tabular.rows import Rows
 from dualgnn_dist.data.prepare.tabular.text import Quotes
 
 
@@ -83,10 +85,30 @@ class TableOptions:
             raise ValueError(f"separator={self.separator!r} must not be a quotation mark, a line break or NUL")
 
 
-def read_table(input: str | Glob | None, modalities: Mapping[str, str], options: TableOptions) -> RawData:
+def read_table(input: str | Glob | None, modalities: Modalities, options: TableOptions) -> RawData:
     """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
     if input is None:
         raise UserError("the format 'table' needs prepare.input, the file or the folder of the interactions")
+    opened = opened_input(input, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
+    features = FeatureFiles(
+        folder=opened.folder,
+        files=modalities,
+        item_id_files=options.item_id_files,
+        item_column=options.feature_item_column or options.item_column,
+        ids=Ids(options.id_type),
+        by_row=True,
+    )
+    return raw_data_of(opened.rows, features.read(), options, (*opened.files, *features.sources))
+
+
+def raw_data_of(
+    rows: Rows,
+    features: Mapping[str, RawModality],
+    options: TableOptions,
+    sources: tuple[Path, ...] = (),
+    checksums: Mapping[str, str] | None = None,
+) -> RawData:
+    """The interactions of a table, with what is known of the items."""
     columns = ColumnNames(
         user=options.user_column,
         item=options.item_column,
@@ -99,21 +121,11 @@ def read_table(input: str | Glob | None, modalities: Mapping[str, str], options:
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    opened = opened_input(input, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
-    rows = opened.rows
-    features = FeatureFiles(
-        folder=opened.folder,
-        files=modalities,
-        item_id_files=options.item_id_files,
-        item_column=options.feature_item_column or options.item_column,
-        ids=Ids(options.id_type),
-        by_row=True,
-    )
-    sources = (*opened.files, *features.sources)
     return RawData(
         read_columns(rows, columns, tally := Tally()),
-        features.read(),
+        features,
         sources,
+        checksums=checksums or {},
         no_times=no_times(rows, columns),
         min_weight=options.min_weight,
         tallies=(tally,),

@@ -21,6 +21,7 @@ JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 
 ARROW = (".arrow", ".feather", ".ipc", ".arrows")
+ENDINGS = (*SEPARATORS, *JSON_LINES, ".parquet", *ARROW)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def rows_of(path: Path, options: TextOptions) -> Rows:
         return JsonLinesTable(path, options.encoding)
     separator = options.separator or SEPARATORS.get(suffix)
     if separator is None:
-        endings = ", ".join([*SEPARATORS, *JSON_LINES, ".parquet", *ARROW])
+        endings = ", ".join(ENDINGS)
         raise UserError(
             f"{path}: unknown ending, known are {endings}, and texts with {', '.join(COMPRESSED)} behind; "
             "or set prepare.options.separator"

@@ -125,7 +125,7 @@ def test_all_that_is_wrong_with_ids_is_said_before_the_work(folder: Path, make: 
         "2^63",
         "for ids that are texts set prepare.options.id_type to text",
         "modality 'rows' has 25 rows, which are taken for the items of their numbers, but 1 of 3 items lack a row: 30",
-        "name a file of the rows' item ids in prepare.options.item_id_files",
+        "name their items with prepare.modalities={rows: {file: FILE, items: IDS}}, IDS a file with an id a row",
     ]
     assert not any("filter" in line for line in lines) and not (folder.parent / "store").exists()
 

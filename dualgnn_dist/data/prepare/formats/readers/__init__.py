@@ -8,7 +8,8 @@ nulls             rows that lack a value
 expression        which rows are interactions, and what they weigh, in SQL
 row_ids           ids that are row indices
 feature_files     modalities in files beside the interactions
-parquet_modality  a modality in a Parquet file
+column_modality   a modality in a column of a table
+array_files       a matrix in a `.npz` or `.safetensors` file
 lists             a modality in a column of lists: vectors or tokens
 words             lists of words as tokens
 unpickle          pickled files; nothing in them is run

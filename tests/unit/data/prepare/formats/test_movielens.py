@@ -64,11 +64,15 @@ def test_features_of_films(folder: Path, make: Make) -> None:
     store = make(**LENS, modalities={"t": "t.parquet"}, options={"item_column": "film"})
     assert every(store, "t").tokens.tolist() == [1, 2] and store.manifest.modalities["t"].dimension == 3
     for modalities, options, message in (
-        ({"w": "w.npy"}, {}, r"modality 'w': .*w\.npy says nothing of its rows' items; set prepare\.options\.item_id_"),
+        (
+            {"w": "w.npy"},
+            {},
+            r"modality 'w': .*w\.npy says nothing of its rows' items; name .*prepare\.mod",
+        ),
         ({"t": "t.parquet"}, {}, r"t\.parquet has no column 'movieId'"),
         ({"t": "u.parquet"}, {}, r"u\.parquet does not exist; did you mean"),
-        ({"t": "w.txt"}, {}, r"modality 't': .*w\.txt must be a \.npy or \.parquet file"),
-        ({}, {"item_id_files": {"w": "w.txt"}}, "item_id_files names 'w', which is no .npy modality"),
+        ({"t": "w.txt"}, {}, r"w\.txt has no column 'movieId'"),
+        ({}, {"item_id_files": {"w": "w.txt"}}, "item_id_files names 'w', which is no modality in a matrix"),
     ):
         with pytest.raises(UserError, match=message):
             make(**LENS, modalities=modalities, options=options)
