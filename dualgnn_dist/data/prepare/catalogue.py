@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from dualgnn_dist.data.prepare.counting_sort import count
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import Place, RawData, RawModality
+from dualgnn_dist.data.prepare.reading import NAME_ITEMS
 
 NUM_EXAMPLES = 3
-_CURE = "name their items with prepare.modalities={{{name}: {{file: FILE, items: IDS}}}}, IDS a file with an id a row"
 # How ids that should be the same are written differently.
 _SPELLINGS: dict[str, Callable[[pl.Series], pl.Series]] = {
     "in lower case": lambda ids: ids.str.to_lowercase(),
@@ -149,7 +150,7 @@ def _problems(
         yield (
             f"modality {name!r} has {overlap.num_rows:,} rows, which are taken for the items of their numbers, but "
             f"{len(missing):,} of {len(log):,} items lack a row: {_examples(log.ids.gather(missing))}"
-            + ("" if ids_are_rows else f"; {_CURE.format(name=name)}")
+            + ("" if ids_are_rows else f"; {NAME_ITEMS.format(name=name, file=Path(file_of(modality)).name)}")
         )
     elif overlap.num_rows == 0:
         yield f"modality {name!r} has no value for any item; leave it out of prepare.modalities"

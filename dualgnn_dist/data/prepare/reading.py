@@ -16,6 +16,9 @@ from dualgnn_dist.data.prepare.tabular.header import hint
 
 BLOCK_BYTES = 1 << 26  # features a block
 EXACT = float(1 << 53)  # of a float64, whole numbers above it are rounded
+NAME_ITEMS = (
+    "name their items with prepare.modalities={{{name}: {{file: {file}, items: IDS}}}}, IDS a file with an id a row"
+)
 EMPTY = "{} is empty; fill it in, or remove the row"
 
 

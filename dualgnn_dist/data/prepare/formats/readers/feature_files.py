@@ -15,13 +15,12 @@ from dualgnn_dist.data.prepare.formats.readers.column_modality import column_mod
 from dualgnn_dist.data.prepare.formats.readers.columns import Ids
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, Modalities, ModalitySource, RawModality
-from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, numbered
+from dualgnn_dist.data.prepare.reading import NAME_ITEMS, array_modality, existing, npy_array, numbered
 from dualgnn_dist.data.prepare.tabular.opening import ENDINGS, TextOptions, rows_of
 from dualgnn_dist.data.prepare.tabular.plain import suffix_of
 from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 MATRICES = (".npy", ".npz", ".safetensors")
-CURE = "name their items with prepare.modalities={{{name}: {{file: {file}, items: IDS}}}}, IDS a file with an id a row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ class FeatureFiles:
 
     def _items(self, name: str, source: ModalitySource, path: Path) -> pl.Series | None:
         if source.items is None:
-            cure = CURE.format(name=name, file=source.file)
+            cure = NAME_ITEMS.format(name=name, file=source.file)
             if not self.by_row:
                 raise UserError(f"modality {name!r}: {path} says nothing of its rows' items; {cure}")
             if self.ids.type == "text":

@@ -167,7 +167,7 @@ def test_bad_parquet_features(folder: Path, make: Make, items: list[Any], values
         ({"modalities": {"v": "texts.npy"}}, r"texts.npy must hold numbers of shape \[items, D\], not <U1 \[1, 1\]"),
         (
             {"modalities": {"v": "wide.npy"}},
-            "3 of 3 items lack a row: 10, 20, 30; name their items with prepare.modalities={v: {file: FILE, items: IDS}}",
+            "3 of 3 items lack a row: 10, 20, 30; name .* prepare.modalities={v: {file: wide.npy, items: IDS}}",
         ),
         ({"modalities": {"v": "fake.parquet"}}, "fake.parquet cannot be read"),
         ({"options": {"item_id_files": {"v": "i.txt"}}}, "item_id_files names 'v', which is no modality in a matrix"),
