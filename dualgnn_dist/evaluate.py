@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = command_line.parse(parser(), arguments)
+    options = command_line.parse(parser(), arguments, _did_you_mean)
     from dualgnn_dist.base.screen import say_aside
     from dualgnn_dist.launch.workers import run_on_workers
     from dualgnn_dist.results.chosen_checkpoint import choose
@@ -51,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             say_aside(line)
     shown = {"model": config.model.name, "best_epoch": chosen.epoch, "test_by_candidates": by_candidates}
     show(options.run, shown, options.split)
+
+
+def _did_you_mean(name: str, value: str) -> str:
+    from dualgnn_dist.training.settings.names import did_you_mean
+
+    return did_you_mean(name, value)
 
 
 if __name__ == "__main__":

@@ -22,17 +22,30 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="STORE", help="the store's folder or URL; default: the config's data.store")
     parser.add_argument("--overwrite", action="store_true", help="replace the store if there is one")
     parser.add_argument("--verify", metavar="STORE", help="make nothing: read every byte of a store, folder or URL")
+    parser.add_argument("--inspect", metavar="FILE", help="make nothing: print the config that fits a file or folder")
+    parser.add_argument(
+        "--modality",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help="with --inspect: what is known of the items",
+    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = command_line.parse(parser(), arguments)
+    options = command_line.parse(parser(), arguments, _did_you_mean)
     if options.verify is not None:
-        if options.config or options.output or options.overwrite or options.overrides:
+        if options.config or options.output or options.overwrite or options.overrides or options.inspect:
             raise UserError("--verify makes nothing: give it the store alone")
         verify(options.verify)
         return
+    if options.inspect is not None:
+        inspect(options)
+        return
+    if options.modality:
+        raise UserError("--modality goes with --inspect; a config names modalities under prepare.modalities")
     from dualgnn_dist.base.screen import say
     from dualgnn_dist.data.make import make_at
     from dualgnn_dist.data.store.reader import Store
@@ -47,6 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     manifest = Store.open(make_at(place, config, cache, blocks_of(config))).manifest
     counts = ", ".join(f"{split} {count:,}" for split, count in manifest.num_interactions.items())
     say(f"store: {place}  ({manifest.num_users:,} users, {manifest.num_items:,} items; {counts})")
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """Prints the config that fits a file, with what was seen as its comments.
+
+    Raises:
+        UserError: nothing fits.
+    """
+    from dualgnn_dist.base.screen import say
+    from dualgnn_dist.data.prepare.inspect.inspection import inspect as look
+
+    if options.config or options.overwrite or options.overrides:
+        raise UserError("--inspect makes nothing: give it the file, and perhaps --modality and --output")
+    say(look(options.inspect, options.modality, options.output).removesuffix("\n"))
 
 
 def verify(place: str) -> None:
@@ -72,6 +99,12 @@ def verify(place: str) -> None:
     num_wrong = sum(report.problem is not None for report in reports)
     if num_wrong:
         raise UserError(f"{num_wrong:,} of the {len(reports):,} files of {place} are damaged, see above; {AGAIN}")
+
+
+def _did_you_mean(name: str, value: str) -> str:
+    from dualgnn_dist.training.settings.names import did_you_mean
+
+    return did_you_mean(name, value)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = command_line.parse(parser(), arguments)
+    options = command_line.parse(parser(), arguments, _did_you_mean)
     from dualgnn_dist.base.screen import say
     from dualgnn_dist.launch.run import start_run
     from dualgnn_dist.results.metrics_table import show
@@ -53,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = Run(config.with_absolute_paths().run)
     folder = start_run(config, options.resume or (options.resume_or_start and run.is_started()))
     show(run.name_for_people, json.loads((folder / METRICS).read_text()))
+
+
+def _did_you_mean(name: str, value: str) -> str:
+    from dualgnn_dist.training.settings.names import did_you_mean
+
+    return did_you_mean(name, value)
 
 
 if __name__ == "__main__":

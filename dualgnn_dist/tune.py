@@ -22,13 +22,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    options = command_line.parse(parser(), arguments)
+    options = command_line.parse(parser(), arguments, _did_you_mean)
     from dualgnn_dist.launch.ray_tune.sweep import tune
     from dualgnn_dist.results.sweep_table import show
     from dualgnn_dist.training.sweep.load import load_sweep
 
     sweep = load_sweep(options.config, options.overrides)
     show(tune(sweep, options.resume))
+
+
+def _did_you_mean(name: str, value: str) -> str:
+    from dualgnn_dist.training.settings.names import did_you_mean
+
+    return did_you_mean(name, value)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,9 +43,37 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parses options and overrides in any order."""
-    return parser.parse_intermixed_args(arguments)
+def parse(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    did_you_mean: Callable[[str, str], str] = lambda name, value: "",
+) -> argparse.Namespace:
+    """Parses options and overrides in any order; ends the program where one is not known.
+
+    Args:
+        did_you_mean: words of the setting that an unknown option, with its value, may have meant; empty: none.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options, others = parser.parse_known_intermixed_args(arguments)
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}{_meant(parser, arguments, others, did_you_mean)}")
+    return options
+
+
+def _meant(
+    parser: argparse.ArgumentParser, arguments: list[str], others: list[str], did_you_mean: Callable[[str, str], str]
+) -> str:
+    """Words of the option or the setting that is nearest to the first unknown option."""
+    first = next((other for other in others if other.startswith("-")), None)
+    if first is None:
+        return ""
+    name, _, value = first.partition("=")
+    behind = arguments[arguments.index(first) + 1 :]
+    if not value and behind and not behind[0].startswith("-") and "=" not in behind[0]:
+        value = behind[0]
+    known = [option for action in parser._actions for option in action.option_strings]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else did_you_mean(name, value or "true")
 
 
 def _tell(line: str) -> None:

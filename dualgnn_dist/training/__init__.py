@@ -1,6 +1,7 @@
 """One run: from a config to a trained state and its test metrics.
 
 config      the sections of a run, and all of them together
+settings    what settings there are, and what one that is none was meant to be
 load        YAML, overrides and defaults -> one checked `RunConfig`
 run         where a run lies, and which checkpoints it has
 run_folder  its folder

@@ -16,8 +16,11 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.models import MODELS
 from dualgnn_dist.training.config import SECTIONS, ModelSection, RunConfig, RunSection
+from dualgnn_dist.training.settings.checks import refuse_misplaced, refuse_too_few_co_users
+from dualgnn_dist.training.settings.names import did_you_mean
 
 MAX_DOTS = 16  # of an override
+NO_TEXTS = "~[{"  # marks that are YAML: null, and the beginning of what was cut off
 Change = tuple[str, Any]
 """A dotted key, `section.key`, and its value."""
 
@@ -40,6 +43,7 @@ def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
     values = dict(sections)
     name = values["model"]["name"]
     _check_sections(values)
+    refuse_misplaced(values)
     run = values.get("run") or {}
     if isinstance(run, Mapping) and run.get("name") is None:  # another model or seed alone is a run of its own
         run = {**run, "name": f"{stem}_{name}_s{run.get('seed', RunSection.seed)}"}
@@ -55,6 +59,7 @@ def from_values(sections: Mapping[str, Any], stem: str) -> RunConfig:
     if optimizer.learning_rate is None:
         built["optimizer"] = dataclasses.replace(optimizer, learning_rate=MODELS[name].learning_rate)
     _check_metric(built["train"].metric, built["evaluation"].ks)
+    refuse_too_few_co_users(getattr(built["model"].settings, "max_co_users", None), built.get("prepare"))
     return RunConfig(**built)
 
 
@@ -150,11 +155,15 @@ def parse_overrides(overrides: Sequence[str]) -> list[Change]:
 def _parse_override(override: str) -> Change:
     key, equals, text = override.partition("=")
     if not equals or "." not in key or key.count(".") > MAX_DOTS:
-        raise UserError(f"override {override[:200]!r} must read section.key=value, e.g. optimizer.learning_rate=0.001")
+        example = did_you_mean(key, text or "VALUE") or ", e.g. optimizer.learning_rate=0.001"
+        raise UserError(f"override {override[:200]!r} must read section.key=value{example}")
+    if len(text) == 1 and not text.isalnum() and text not in NO_TEXTS:
+        return key, text  # a separator: to YAML most marks are the beginning of something
     try:
         return key, read_yaml_text(text)
     except ValueError as error:
-        raise UserError(f"the value of override {override[:200]!r} cannot be read: {error}") from error
+        cure = f"; for a text write it within quotation marks, as \"{key[:80]}='TEXT'\""
+        raise UserError(f"the value of override {override[:200]!r} cannot be read: {error}{cure}") from error
 
 
 def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
@@ -200,4 +209,8 @@ def load_prepare(
     if not isinstance(data, Mapping):
         raise UserError(f"config section 'data' must be a mapping of keys to values, not {shown(data)}")
     store, cache = (convert(str | None, data.get(key), f"data.{key}") for key in ("store", "cache"))
-    return from_mapping(PrepareConfig, values["prepare"], "prepare"), store, cache
+    refuse_misplaced(values)
+    config = from_mapping(PrepareConfig, values["prepare"], "prepare")
+    model = values.get("model")
+    refuse_too_few_co_users(model.get("max_co_users") if isinstance(model, Mapping) else None, config)
+    return config, store, cache

@@ -35,16 +35,18 @@ def fences(text: str, language: str | None = None) -> Iterator[str]:
 
 
 def commands_of(page: str, text: str) -> Iterator[Command]:
-    """Every command of a page's fenced blocks that names a verb, its lines joined, its comment left out.
+    """Every command of a page's fenced blocks that names a verb, its lines joined.
 
-    The generated help of a verb is no command: its example stands in the verb's own file.
+    Its comment is left out, and the file that its output goes to. The generated help of a verb is no command: its
+    example stands in the verb's own file.
     """
     for name, block in _FENCE.findall(text):
         if name == "text":
             continue
         for line in re.sub(r"\\\n\s*", " ", block).splitlines():
             if match := _VERB.search(line):
-                yield Command(page, match[1], tuple(shlex.split(match[2], comments=True)))
+                words = shlex.split(match[2], comments=True)
+                yield Command(page, match[1], tuple(words[: words.index(">")] if ">" in words else words))
 
 
 def commands() -> list[Command]:

@@ -36,7 +36,9 @@ def check(command: Command, folder: Path) -> None:
     path = DEMO if config is None else ROOT / config
     if config is not None and not config.startswith("configs/"):
         path = own_config(config, folder)
-    if command.verb == "prepare":
+    if getattr(options, "inspect", None) is not None:
+        assert not overrides and config is None
+    elif command.verb == "prepare":
         load_prepare(None if config is None else path, overrides)
     elif command.verb == "tune":
         load_sweep(path, overrides)
@@ -78,6 +80,7 @@ def test_all_verbs_are_shown_and_nothing_is_overlooked() -> None:
         "python -m dualgnn_dist.evaluate --run runs/x --split validation",
         "python -m dualgnn_dist.tune --config configs/sweep_tiktok.yaml sweep.trial=3",
         "python -m dualgnn_dist.prepare --output stores/x prepare.format=tabel prepare.input=x.csv",
+        "python -m dualgnn_dist.prepare --inspect ratings.csv prepare.k_core=5 > mine.yaml",
         "dualgnn-dist explain --users 17",
         "dualgnn-dist trian --config configs/quickstart.yaml",
         "python -m dualgnn_dist.train --config configs/debug.yaml sampler.draws=pyg",

@@ -19,4 +19,5 @@ scale          how large the columns of modalities are
 features       modalities in item order
 fetching       raw data behind URLs
 pipeline       all of it, in this order, into a StoreWriter
+inspect        what a file looks like, and the config that fits it
 """

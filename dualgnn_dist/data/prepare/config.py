@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from dualgnn_dist.base.config import from_mapping, setting
@@ -11,6 +12,7 @@ from dualgnn_dist.base.errors import nearest
 from dualgnn_dist.data.prepare.formats import FORMATS
 from dualgnn_dist.data.prepare.raw_data import Glob, ModalitySource
 from dualgnn_dist.data.prepare.split import SplitMethod
+from dualgnn_dist.data.prepare.tabular.opening import JSON_LINES, SEPARATORS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class PrepareConfig:
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
-            raise ValueError(f"unknown format {self.format!r}{nearest(self.format, FORMATS)}")
+            raise ValueError(f"unknown format {self.format!r}{_format_meant(self.format)}")
         self.format_options()
         if isinstance(self.input, Glob) and self.format != "table":
             raise ValueError(
@@ -89,3 +91,18 @@ class PrepareConfig:
     def format_options(self) -> Any:
         """The format's own frozen Options. Raises UserError for an option that it does not have."""
         return from_mapping(FORMATS[self.format].options, self.options, "prepare.options")
+
+
+def _format_meant(name: str) -> str:
+    """Words behind an unknown format: what reads files of such an ending, or the nearest."""
+    ending = f".{name.lower().removeprefix('.')}"
+    if ending == ".inter":
+        return "; .inter files are read by the format 'recbole', with x_label among their columns by 'mmrec'"
+    if ending in (*SEPARATORS, *JSON_LINES, ".parquet"):
+        return f"; {ending} files are read by the format 'table', which goes by the ending"
+    if len(name) < 200 and Path(name).exists():
+        return (
+            ", which is a file or a folder: name it as prepare.input; "
+            f"`python -m dualgnn_dist.prepare --inspect {name}` prints the format that fits it"
+        )
+    return nearest(name, FORMATS)

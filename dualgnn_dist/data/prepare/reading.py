@@ -19,6 +19,7 @@ EXACT = float(1 << 53)  # of a float64, whole numbers above it are rounded
 NAME_ITEMS = (
     "name their items with prepare.modalities={{{name}: {{file: {file}, items: IDS}}}}, IDS a file with an id a row"
 )
+SHOWN = 5  # files of a folder, in a message
 EMPTY = "{} is empty; fill it in, or remove the row"
 
 
@@ -32,7 +33,9 @@ def existing(path: Path) -> Path:
         if path.is_file():
             return path
         if path.is_dir():
-            raise UserError(f"{path} is a folder; name a file in it")
+            names = [file.name for file in sorted(path.iterdir()) if file.is_file()]
+            there = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+            raise UserError(f"{path} is a folder; name a file in it: {there or 'there is none'}")
         if path.exists():
             raise UserError(f"{path} is a pipe or a device; name a plain file")
         if not path.parent.is_dir():
@@ -100,6 +103,11 @@ def required_folder(input: str | None, format: str) -> Path:
         raise UserError(f"the format {format!r} needs prepare.input, the folder of its files")
     folder = Path(input)
     with readable(folder):
+        if folder.is_file():
+            raise UserError(
+                f"prepare.input={input} is a file; the format {format!r} takes its folder: "
+                f"prepare.input={folder.parent}, or look at it with `python -m dualgnn_dist.prepare --inspect {input}`"
+            )
         if not folder.is_dir():
             siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
             raise UserError(f"prepare.input={input} is not a folder{nearest(folder.name, siblings)}")

@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any], message: str, tmp_
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("epochs=3", "override 'epochs=3' must read section.key=value"),
+        ("epochs=3", "override 'epochs=3' must read section.key=value; did you mean train.epochs=3?"),
         ("train.epochs", "override 'train.epochs' must read section.key=value"),
         ("train.epochs=[", "the value of override 'train.epochs=[' cannot be read"),
         ("train.epochs=many", "train.epochs='many' must be a whole number"),

@@ -79,17 +79,22 @@ class TableOptions:
             if getattr(self, name) is not None:
                 parsed(getattr(self, name), name)
         encoding_of(self.encoding)
-        if self.separator is not None and (len(self.separator) != 1 or len(self.separator.encode()) > 2):
+        if self.mark is not None and (len(self.mark) != 1 or len(self.mark.encode()) > 2):
             raise ValueError(f"separator={self.separator!r} must be one character, of at most two bytes")
-        if self.separator is not None and self.separator in '"\r\n\0':
+        if self.mark is not None and self.mark in '"\r\n\0':
             raise ValueError(f"separator={self.separator!r} must not be a quotation mark, a line break or NUL")
+
+    @property
+    def mark(self) -> str | None:
+        """The separator itself: a tab is written as `\\t` in YAML without quotation marks, and by shells."""
+        return "\t" if self.separator == "\\t" else self.separator
 
 
 def read_table(input: str | Glob | None, modalities: Modalities, options: TableOptions) -> RawData:
     """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
     if input is None:
         raise UserError("the format 'table' needs prepare.input, the file or the folder of the interactions")
-    opened = opened_input(input, TextOptions(options.separator, options.quotes, options.encoding, options.columns))
+    opened = opened_input(input, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
     features = FeatureFiles(
         folder=opened.folder,
         files=modalities,

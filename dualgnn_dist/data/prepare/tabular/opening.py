@@ -55,7 +55,7 @@ def rows_of(path: Path, options: TextOptions) -> Rows:
         endings = ", ".join(ENDINGS)
         raise UserError(
             f"{path}: unknown ending, known are {endings}, and texts with {', '.join(COMPRESSED)} behind; "
-            "or set prepare.options.separator"
+            f"or set prepare.options.separator; `python -m dualgnn_dist.prepare --inspect {path}` says what fits"
         )
     return TextTable(path, separator, options.quotes, options.columns, options.encoding)
 

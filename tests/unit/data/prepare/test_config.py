@@ -24,6 +24,10 @@ def test_a_section_becomes_a_config_and_back() -> None:
     ("section", "message"),
     [
         ({"format": "mmrecc"}, "unknown format 'mmrecc'; did you mean 'mmrec'"),
+        ({"format": "csv"}, r"unknown format 'csv'; \.csv files are read by the format 'table'"),
+        ({"format": ".Parquet"}, r"unknown format '\.Parquet'; \.parquet files are read by the format 'table'"),
+        ({"format": "inter"}, "are read by the format 'recbole', with x_label among their columns by 'mmrec'"),
+        ({"format": __file__}, "which is a file or a folder: name it as prepare.input; `python -m .* --inspect "),
         (
             {"format": "lines"},
             "unknown format 'lines'; known are: adjacency, amazon, dualgnn, microlens, mmrec, movielens, recbole, "

@@ -55,7 +55,7 @@ def test_what_is_no_plain_file(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "pipe", "is a pipe or a device; name a plain file"),
         (Path("/dev/zero"), "is a pipe or a device"),
-        (tmp_path, "is a folder; name a file in it"),
+        (tmp_path, "is a folder; name a file in it: there is none"),
         (tmp_path / ("x" * 300), "cannot be read: File name too long"),
         (tmp_path / "pipe" / "x", "does not exist"),
     ):
@@ -63,6 +63,12 @@ def test_what_is_no_plain_file(tmp_path: Path) -> None:
             existing(path)
     with pytest.raises(UserError, match="File name too long"):
         required_folder(str(tmp_path / ("x" * 300)), "mmrec")
+    for number in range(7):
+        (tmp_path / f"{number}.csv").write_text("user,item\n")
+    with pytest.raises(UserError, match=r"name a file in it: 0\.csv, 1\.csv, 2\.csv, 3\.csv, 4\.csv and 2 more"):
+        existing(tmp_path)
+    with pytest.raises(UserError, match=f"'mmrec' takes its folder: prepare.input={tmp_path}, or look at it with"):
+        required_folder(str(tmp_path / "0.csv"), "mmrec")
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,16 +42,16 @@ def test_a_table_with_times_and_labels(make: Make) -> None:
     assert store.manifest.settings["prepare"]["options"]["timestamp_column"] == "time"
 
 
-@pytest.mark.parametrize("ending", [".tsv", ".parquet", ".data"])
+@pytest.mark.parametrize("ending", [".tsv", ".parquet", ".data", ".tabs"])
 def test_other_endings_read_the_same(folder: Path, make: Make, ending: str) -> None:
     frame = pl.read_csv(folder / "raw.csv", schema_overrides={"part": pl.String})
     path, options = folder / f"other{ending}", dict(OPTIONS)
     if ending == ".parquet":
         frame.write_parquet(path)
     else:
-        frame.write_csv(path, separator="\t" if ending == ".tsv" else "|")
-    if ending == ".data":
-        options["separator"] = "|"
+        frame.write_csv(path, separator="|" if ending == ".data" else "\t")
+    if ending in (".data", ".tabs"):
+        options["separator"] = "|" if ending == ".data" else "\\t"  # as YAML has it without quotation marks
     first = make().manifest.fingerprint
     assert make(input=str(path), options=options).manifest.fingerprint == first
 
@@ -158,7 +158,10 @@ def test_bad_parquet_features(folder: Path, make: Make, items: list[Any], values
         ({"input": "RAW/raw.cvs"}, "raw.cvs does not exist; did you mean 'raw.csv'"),
         ({"input": "RAW/nowhere/raw.csv"}, "does not exist: there is no folder"),
         ({"input": None}, "the format 'table' needs prepare.input, the file or the folder of"),
-        ({"input": "RAW/notes.md"}, "notes.md: unknown ending, known are .csv, .*; or set prepare.options.separator"),
+        (
+            {"input": "RAW/notes.md"},
+            "notes.md: unknown ending, known are .csv, .*; or set prepare.options.separator; .* --inspect .*notes.md",
+        ),
         ({"modalities": {"v": "visal.parquet"}}, "visal.parquet does not exist; did you mean 'visual.parquet'"),
         ({"modalities": {"v": "notes.md"}}, "modality 'v': .*notes.md is of an unknown kind, known are .npy, .npz"),
         ({"modalities": {"v": "fake.npy"}}, "fake.npy is not a .npy file of numbers"),
