@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Store": ("data.store.reader", "Store"),
     "prepare_store": ("launch.run", "prepare_store"),
+    "prepare_table": ("data.from_python", "prepare_table"),
     "RunConfig": ("training.config", "RunConfig"),
     "load_config": ("training.load", "load"),
     "start_run": ("launch.run", "start_run"),
@@ -36,6 +37,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from dualgnn_dist.base.errors import UserError as UserError
+    from dualgnn_dist.data.from_python import prepare_table as prepare_table
     from dualgnn_dist.data.prepare.formats import FORMATS as FORMATS
     from dualgnn_dist.data.store.reader import Store as Store
     from dualgnn_dist.launch.run import prepare_store as prepare_store

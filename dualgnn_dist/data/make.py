@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dualgnn_dist.data.config import DataConfig
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
 from dualgnn_dist.data.prepare.pipeline import prepare
+from dualgnn_dist.data.prepare.raw_data import RawData
 from dualgnn_dist.data.store import staging
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.schema import MANIFEST
@@ -46,25 +48,35 @@ def ensure_store(data: DataConfig, prepare_config: PrepareConfig | None, blocks:
     return store
 
 
-def make_at(place: str, config: PrepareConfig, cache: str | None = None, blocks: Blocks | None = None) -> Path:
+def make_at(
+    place: str,
+    config: PrepareConfig,
+    cache: str | None = None,
+    blocks: Blocks | None = None,
+    *,
+    say: Callable[[str], None] = say,
+    read: Callable[[], RawData] | None = None,
+) -> Path:
     """Makes a store in a folder, or in the node's cache and then at a URL; returns the folder that it lies in here.
 
     Args:
         cache: as `DataConfig.cache`.
+        say: gets a line a stage.
+        read: as of `prepare`.
 
     Raises:
         UserError: there is a store already, another process makes it, the raw data are refused, or the storage refuses
             the store.
     """
     if not is_url(place):
-        _make(config, Path(place), blocks)
+        _make(config, Path(place), blocks, say, read)
         return Path(place)
     staging.refuse_occupied(place, config.overwrite)
     with only_writer_at(RemoteFolder.at(place), "the store", say):
         staging.refuse_occupied(place, config.overwrite)  # another process has made it meanwhile
         workplace = staging.new_workplace(cache)
         try:
-            _make(config, workplace / "store", blocks)
+            _make(config, workplace / "store", blocks, say, read)
         except BaseException:
             staging.remove_workplace(workplace)
             raise
@@ -76,9 +88,15 @@ def make_at(place: str, config: PrepareConfig, cache: str | None = None, blocks:
     return folder
 
 
-def _make(config: PrepareConfig, path: Path, blocks: Blocks | None) -> None:
+def _make(
+    config: PrepareConfig,
+    path: Path,
+    blocks: Blocks | None,
+    say: Callable[[str], None],
+    read: Callable[[], RawData] | None,
+) -> None:
     with blocks or nullcontext() as block_map:
-        prepare(config, path, say, block_map)
+        prepare(config, path, say, block_map, read)
 
 
 def _check_settings(store: Store, config: PrepareConfig) -> None:

@@ -64,12 +64,15 @@ def rank_users(
 def candidates_of(store: Store, ranks_cold_items: bool) -> tuple[Candidates, ...]:
     """What is to be ranked on a store: the first is what a run is judged by, the others are told beside it.
 
-    A store that holds out whole items is also ranked without them, and with them alone. A model that knows an item by
-    its interactions only has nothing to rank new items by: it is judged by the others.
+    A store that holds out whole items is also ranked without them, and with them alone; one that keeps items without an
+    interaction, which nobody's held-out items are among, also without them. A model that knows an item by its
+    interactions only has nothing to rank new items by: it is judged by the others.
     """
-    if not store.manifest.holds_out_items:
+    if not store.manifest.has_unseen_items:
         return ("all",)
-    return ("all", "warm", "cold") if ranks_cold_items else ("warm",)
+    if not ranks_cold_items:
+        return ("warm",)
+    return ("all", "warm", "cold") if store.manifest.holds_out_items else ("all", "warm")
 
 
 def candidate_items(store: Store, candidates: Candidates) -> np.ndarray | None:

@@ -40,8 +40,9 @@ class NegativeSampler:
     def of_store(cls, store: Store, config: SamplerConfig) -> NegativeSampler:
         """Over the items of a store, as the config wants them."""
         alpha = config.negative_alpha if config.negatives == "popularity" else 0.0
-        # Items that were held out whole are not there yet when the model is trained, not even as negatives.
-        is_uniform = alpha == 0.0 and not store.manifest.holds_out_items
+        # Items that were held out whole are not there yet when the model is trained, not even as negatives; as those
+        # that nobody has met are, the model would learn to rank low what is new.
+        is_uniform = alpha == 0.0 and not store.manifest.has_unseen_items
         weights = None if is_uniform else popularity_weights(store.item_user.degrees(), alpha)
         return cls(store.user_item, store.manifest.num_items, weights)
 

@@ -240,6 +240,42 @@ def test_isolated_nodes_have_finite_representations(name: str, checkerboard: Sto
     torch.testing.assert_close(found[1], exact.items[items.astype(np.int64)])
 
 
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Every third item of the catalogue is in no interaction."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    generator = np.random.default_rng(0)
+    items = np.setdiff1d(np.arange(30), np.arange(0, 30, 3))
+    rows = [(user, int(item)) for user in range(15) for item in generator.choice(items, 8, replace=False)]
+    pl.DataFrame(rows, schema=["user", "item"], orient="row").write_csv(folder / "log.csv")
+    vectors = generator.standard_normal((30, WIDTH)).astype(np.float32)
+    pl.DataFrame({"item": np.arange(30), "v": vectors.tolist()}).write_parquet(folder / "visual.parquet")
+    config = PrepareConfig(
+        format="table",
+        input=str(folder / "log.csv"),
+        modalities={"visual": "visual.parquet"},
+        split="random",
+        cold_items="keep",
+    )
+    return Store.open(prepare(config, folder / "store", say=lambda line: None))
+
+
+def test_items_without_an_interaction_are_ranked_by_their_content(
+    name: str, catalogue: Store, configure: Configure
+) -> None:
+    assert catalogue.manifest.num_items == 30
+    trainer = Trainer.build(configure(name, catalogue, "train.epochs=1"), catalogue, Host(World()))
+    outcome = trainer.fit()
+    reads_content = bool(trainer.state.model.modalities)
+    assert list(outcome.test_by_candidates) == (["all", "warm"] if reads_content else ["warm"])
+    assert len(outcome.representations.items) == 30 and outcome.representations.items.isfinite().all()
+    metrics = [value for values in outcome.test_by_candidates.values() for value in values.values()]
+    assert all(math.isfinite(value) for value in metrics)
+    assert outcome.test_by_candidates["warm"]["recall@20"] == 1.0, "a list holds all items with an interaction"
+    if reads_content:
+        assert outcome.test_by_candidates["all"] != outcome.test_by_candidates["warm"], "no cold item was ranked"
+
+
 def test_learns_a_checkerboard(name: str, checkerboard: Store, configure: Configure) -> None:
     overrides = ["train.epochs=20", "train.eval_every=20", "optimizer.learning_rate=0.03", "evaluation.ks=[1,2]"]
     config = configure(name, checkerboard, *overrides, "train.metric=recall@2")

@@ -10,6 +10,7 @@ ids            raw ids -> row indices
 lookup         an id's row
 interactions   interactions as columns of row indices
 scratch        where what is as long as the interactions lies: on the disk
+catalogue      item ids of the modalities against those of the log
 filter         duplicates, k-core
 split          which interactions train
 counting_sort  both sparse directions of the training interactions

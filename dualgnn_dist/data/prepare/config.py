@@ -34,6 +34,8 @@ class PrepareConfig:
         standardize: bring every column of the modalities' vectors to mean 0 and deviation 1 over the items that have
             it, constant ones to 0; tokens stay as they are.
         k_core: drop users and items with fewer interactions until none is left; 0 keeps all.
+        cold_items: items with content in a modality and without an interaction (as after `k_core`): `keep` them in the
+            store, to be ranked by models that read content, or `drop` them.
         num_co_users: K_store, the co-occurrence neighbours kept of a user.
         max_item_degree: items with more training users are left out of the co-occurrence counts; null: exact counts.
         rows_per_shard: of every file of the store.
@@ -52,6 +54,7 @@ class PrepareConfig:
     cold_share: float = 0.1
     standardize: bool = False
     k_core: int = 0
+    cold_items: Literal["keep", "drop"] = "drop"
     num_co_users: int = 200
     max_item_degree: int | None = None
     rows_per_shard: int = 1 << 20

@@ -11,7 +11,7 @@ import pyarrow as pa
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.storage.space import explained, reserve
-from dualgnn_dist.data.prepare.frames import pl
+from dualgnn_dist.data.prepare.catalogue import Catalogue, file_of
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
 from dualgnn_dist.data.prepare.reading import BLOCK_BYTES, refuse_first
@@ -25,7 +25,7 @@ def write_features(
     writer: StoreWriter,
     name: str,
     modality: RawModality,
-    ids: IdTable,
+    catalogue: Catalogue,
     kept: np.ndarray,
     standardize: bool = False,
     note: Callable[[str], None] = lambda line: None,
@@ -33,24 +33,22 @@ def write_features(
     """Writes the table `features/<name>`.
 
     Args:
-        ids: of all items that the interactions name.
-        kept: int64 [I], the rows of `ids` that the store keeps, ascending.
+        catalogue: with the modality's ids compared.
+        kept: int64 [I], the rows of the catalogue that the store keeps, ascending.
         standardize: brings every column of vectors to mean 0 and deviation 1.
-        note: is told of rows that are skipped, and of a column that drowns the others.
+        note: is told of a column that drowns the others.
 
     Raises:
-        UserError: an unknown or repeated item, a missing row, a value that is no finite number or beyond all scales;
-            says where.
+        UserError: a value that is no finite number or beyond all scales; says where. Or no item has a value.
     """
-    store_rows = _StoreRows(name, modality, ids, kept)
+    store_rows = _StoreRows(modality, catalogue.ids, kept)
     table = f"features/{name}"
     if modality.kind == "dense":
         dimension = _write_dense(writer, table, modality, store_rows, standardize, note)
     else:
         dimension = _write_tokens(writer, table, modality, store_rows)
-    store_rows.refuse_missing_rows()
-    if store_rows.num_others:
-        note(f"skipped {store_rows.num_others:,} rows of items without an interaction")
+    if store_rows.num_rows != catalogue.overlaps[name].num_rows:
+        raise UserError(f"{file_of(modality)} changed while it was read; run `prepare` again")
     num_present = int(np.count_nonzero(store_rows.present))
     if not num_present:
         raise UserError(f"modality {name!r} has no value for any item; leave it out of prepare.modalities")
@@ -58,70 +56,49 @@ def write_features(
 
 
 class _StoreRows:
-    """Rows of a modality's source -> rows of the store, whose items are fewer and stand in another order.
+    """Rows of a modality's source -> rows of the store, whose items may be fewer and stand in another order.
 
     Attributes:
         present: bool [I], the items of the store for which a value has come.
-        num_others: the rows of items that no interaction names.
+        num_rows: how many rows have come.
     """
 
-    def __init__(self, name: str, modality: RawModality, ids: IdTable, kept: np.ndarray) -> None:
-        self.name, self.modality, self.ids = name, modality, ids
+    def __init__(self, modality: RawModality, ids: IdTable, kept: np.ndarray) -> None:
+        self.modality, self.ids = modality, ids
         self.present = np.zeros(len(kept), dtype=bool)
         self._of_id = np.full(len(ids), -1, dtype=np.int64)
         self._of_id[kept] = np.arange(len(kept))
-        self._seen = np.zeros(len(ids), dtype=bool)
-        self.num_others = 0
+        self.num_rows = 0
 
-    def kept(self, block: FeatureBlock, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    def kept(self, block: FeatureBlock) -> tuple[np.ndarray, np.ndarray]:
         """(positions in the block, item rows of the store) of the values that the store keeps."""
-        items = block.items
-        if items is None:
-            items = pl.Series(np.arange(block.first_row, block.first_row + num_rows))
-        rows = self.ids.rows(items)
-        unknown = rows < 0
-        if not self.modality.may_name_others:
-            self._refuse(block, unknown, lambda k: f"item {items[k]!r} is in no interaction; remove the row")
-        sorted_rows = np.sort(rows)
-        repeated = self._seen[rows]
-        if len(rows) and (sorted_rows[1:] == sorted_rows[:-1]).any():
-            repeated = repeated | ~pl.Series(rows).is_first_distinct().to_numpy()
-        self._refuse(block, repeated & ~unknown, lambda k: f"item {items[k]!r} has a row already")
-        self._seen[rows[~unknown]] = True
-        self.num_others += int(np.count_nonzero(unknown))
-        new = np.where(unknown, -1, self._of_id[rows])
+        rows = self.ids.rows(block.items_or_rows)
+        self.num_rows += len(rows)
+        new = np.where(rows < 0, -1, self._of_id[rows])
         kept = new >= 0 if block.present is None else (new >= 0) & block.present
         positions = np.flatnonzero(kept)
         self.present[new[positions]] = True
         return positions, new[positions]
 
-    def refuse_values(self, block: FeatureBlock, wrong: np.ndarray) -> None:
-        """Refuses the first row with a value that is no finite number."""
-        if block.present is not None:
-            wrong = wrong & block.present
-        self._refuse(block, wrong, lambda k: "a value is NaN or infinite; leave the row empty where an item misses it")
+    def refuse_values(self, block: FeatureBlock, positions: np.ndarray, values: np.ndarray) -> None:
+        """Refuses the first row with a value that is no finite number; `values` are those at positions of the block."""
+        wrong = ~np.isfinite(values).all(axis=1)
+        say = "a value is NaN or infinite; leave the row empty where an item misses it"
+        self._refuse(block, positions, wrong, lambda k: say)
 
-    def refuse_huge(self, block: FeatureBlock, values: np.ndarray) -> None:
+    def refuse_huge(self, block: FeatureBlock, positions: np.ndarray, values: np.ndarray) -> None:
         """Refuses the first row with a value whose square is no number any more."""
         largest = np.abs(values).max(axis=1, initial=0).astype(np.float64)  # float16 holds no such limit
-        wrong = (largest > REFUSED) & (True if block.present is None else block.present)
 
         def say(row: int) -> str:
             column = int(np.abs(values[row]).argmax())
             return f"column {column} holds {values[row, column]:.3g}, beyond {REFUSED:g} no model can train; {CURE}"
 
-        self._refuse(block, wrong, say)
+        self._refuse(block, positions, largest > REFUSED, say)
 
-    def refuse_missing_rows(self) -> None:
-        """Where rows are items, there must be a row for each."""
-        if self.modality.row_keyed and not self._seen.all():
-            raise UserError(
-                f"modality {self.name!r} has {np.count_nonzero(self._seen)} rows, but there are {len(self._seen)} "
-                f"items; the first without a row is {self.ids.ids[int(np.argmin(self._seen))]!r}"
-            )
-
-    def _refuse(self, block: FeatureBlock, wrong: np.ndarray, say: Callable[[int], str]) -> None:
-        refuse_first(wrong, block.place or (lambda row: self.modality.place(block.first_row + row)), say)
+    def _refuse(self, block: FeatureBlock, positions: np.ndarray, wrong: np.ndarray, say: Callable[[int], str]) -> None:
+        place = block.place or (lambda row: self.modality.place(block.first_row + row))
+        refuse_first(wrong, lambda k: place(int(positions[k])), say)
 
 
 def _write_dense(
@@ -141,17 +118,17 @@ def _write_dense(
         column = np.memmap(file, dtype=dtype, mode="r+", shape=(num_items, dimension))
         for block in modality.blocks():
             assert isinstance(block.values, np.ndarray)
+            positions, rows = store_rows.kept(block)
             with np.errstate(over="ignore"):
-                values = block.values.astype(dtype, copy=False)
-            store_rows.refuse_values(block, ~np.isfinite(values).all(axis=1))
+                values = block.values[positions].astype(dtype, copy=False)
+            store_rows.refuse_values(block, positions, values)
             if not standardize:
-                store_rows.refuse_huge(block, values)
-            positions, rows = store_rows.kept(block, len(values))
-            column[rows] = values[positions]
+                store_rows.refuse_huge(block, positions, values)
+            column[rows] = values
         whole, block_rows = (column, store_rows.present), max(1, BLOCK_BYTES // (8 * dimension))
         scales = Scales.of(*whole, block_rows) if standardize else None
         if scales is None and (drowns := warning(largest_of(*whole, block_rows))) is not None:
-            note(f"{modality.place(0).rpartition(', ')[0]}: {drowns}")
+            note(f"{file_of(modality)}: {drowns}")
         for start in range(0, num_items, writer.rows_per_shard):
             part = slice(start, start + writer.rows_per_shard)
             missing = pa.array(~store_rows.present[part])
@@ -167,7 +144,7 @@ def _write_tokens(writer: StoreWriter, table: str, modality: RawModality, store_
     rows, lengths, tokens = [], [], []
     for block in modality.blocks():
         assert isinstance(block.values, TokenLists)
-        positions, new_rows = store_rows.kept(block, len(block.values.offsets) - 1)
+        positions, new_rows = store_rows.kept(block)
         lists = ShardedCSR.from_arrays(block.values.offsets, block.values.tokens)
         offsets, kept_tokens = lists.gather(positions.astype(np.int32))
         rows.append(new_rows)

@@ -69,16 +69,27 @@ def k_core(table: InteractionTable, k: int, num_users: int, num_items: int, scra
 
 
 def compact(
-    table: InteractionTable, num_users: int, num_items: int, scratch: Scratch
+    table: InteractionTable,
+    num_users: int,
+    num_items: int,
+    scratch: Scratch,
+    stays: np.ndarray | None = None,
 ) -> tuple[InteractionTable, np.ndarray, np.ndarray]:
-    """Renumbers without the users and items that have no interaction; int64 old rows of the new ones, ascending."""
+    """Renumbers without the users and items that have no interaction; int64 old rows of the new ones, ascending.
+
+    Args:
+        stays: bool [num_items], the items that are kept even so; None: there is none.
+    """
     users, new_users = _renumber(table.users, num_users, scratch)
-    items, new_items = _renumber(table.items, num_items, scratch)
+    items, new_items = _renumber(table.items, num_items, scratch, stays)
     return dataclasses.replace(table, users=new_users, items=new_items), users, items
 
 
-def _renumber(rows: np.ndarray, num_rows: int, scratch: Scratch) -> tuple[np.ndarray, np.ndarray]:
-    kept = np.flatnonzero(count(rows, num_rows))
+def _renumber(
+    rows: np.ndarray, num_rows: int, scratch: Scratch, stays: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    occurs = count(rows, num_rows) > 0
+    kept = np.flatnonzero(occurs if stays is None else occurs | stays)
     if len(kept) == num_rows:
         return kept, rows
     new = np.full(num_rows, -1, dtype=np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,11 +59,17 @@ class IdTable:
         return seed, lookup
 
 
-def assign_rows(raw: RawData, scratch: Scratch) -> tuple[InteractionTable, IdTable, IdTable, int]:
+def assign_rows(
+    raw: RawData, scratch: Scratch, items_of: Callable[[IdTable], IdTable] = lambda items: items
+) -> tuple[InteractionTable, IdTable, IdTable, int]:
     """Reads the interactions once (twice where ids are not rows) and gives them row indices.
 
+    Args:
+        items_of: is given the items that the interactions name as soon as they are known; returns them, perhaps with
+            others.
+
     Returns:
-        the interactions that are kept; the ids of all users and of all items that were named; how many rows were read,
+        the interactions that are kept; the ids of all users that were named, and of all items; how many rows were read,
         kept or not.
 
     Raises:
@@ -73,10 +79,11 @@ def assign_rows(raw: RawData, scratch: Scratch) -> tuple[InteractionTable, IdTab
     if raw.ids_are_rows:
         table = scratch.stack(_kept(b, _int32(b["user"]), _int32(b["item"])) for b in counted.through(raw.blocks()))
         users = IdTable.range(max(raw.num_users, int(table.users.max(initial=-1)) + 1))
-        items = IdTable.range(max(raw.num_items, int(table.items.max(initial=-1)) + 1))
+        items = items_of(IdTable.range(max(raw.num_items, int(table.items.max(initial=-1)) + 1)))
     else:
         first = _Counted()
         users, items = _distinct(first.through(raw.blocks()))
+        items = items_of(items)
         blocks = ((b, users.rows(b["user"]), items.rows(b["item"])) for b in counted.through(raw.blocks()))
         table = scratch.stack(_kept(*block, first.has_fractions) for block in blocks)
         if first.num_rows != counted.num_rows or min(table.users.min(initial=0), table.items.min(initial=0)) < 0:

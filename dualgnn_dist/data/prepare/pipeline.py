@@ -25,6 +25,7 @@ from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import seconds_compiling
 from dualgnn_dist.base.screen import CountProgress
+from dualgnn_dist.data.prepare.catalogue import Catalogue, match
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.cooccurrence.blocks import BlockMap
 from dualgnn_dist.data.prepare.cooccurrence.graph import cooccurrence
@@ -44,12 +45,19 @@ from dualgnn_dist.data.store.writer import StoreWriter
 Say = Callable[[str], None]
 
 
-def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: BlockMap | None = None) -> Path:
+def prepare(
+    config: PrepareConfig,
+    output: Path,
+    say: Say = print,
+    block_map: BlockMap | None = None,
+    read: Callable[[], RawData] | None = None,
+) -> Path:
     """Makes the store at `output` and returns its path.
 
     Args:
         say: gets a line a stage, with its seconds.
         block_map: what co-occurrence is counted on; None: threads of this process.
+        read: gives the raw data; None: the config's format does.
 
     Raises:
         UserError: what is wrong with the settings or the raw data, and where. Nothing is left behind then.
@@ -61,18 +69,19 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
     ):
         scratch = Scratch(writer.folder, BLOCK_ROWS)
         with _stage("read", say) as note:
-            raw = FORMATS[here.format].read(here.input, here.modalities, here.format_options())
-            _refuse_without_times(config, raw)
-            table, user_ids, item_ids, num_read = assign_rows(raw, scratch)
+            raw = read() if read is not None else _read(here)
+            _refuse_settings(config, raw)
+            table, user_ids, catalogue, num_read = _assign_rows(config, raw, scratch, say)
             rows = _rows(raw.tallies, num_read, len(table), note)
         with _stage("filter", say) as note:
-            table, users, items, left_out = _filter(config, raw, table, len(user_ids), len(item_ids), scratch, note)
+            table, users, items, left_out = _filter(config, raw, table, len(user_ids), catalogue, scratch, note)
             rows |= left_out
+            of_catalogue = catalogue.counts(items, table.items, note)
         with _stage("split", say) as note:
             parts = _split(config, table, len(users), scratch, note)
             del table
         with _stage("interactions", say):
-            _write_ids(writer, user_ids, users, item_ids, items)
+            _write_ids(writer, user_ids, users, catalogue.ids, items)
             del user_ids
             _write_interactions(writer, parts, config.seed, scratch)
         with _stage("graphs", say):
@@ -82,7 +91,7 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
         modalities = {}
         for name, modality in raw.modalities.items():
             with _stage(name, say) as note:
-                modalities[name] = write_features(writer, name, modality, item_ids, items, config.standardize, note)
+                modalities[name] = write_features(writer, name, modality, catalogue, items, config.standardize, note)
                 note(f"{modalities[name].num_present:,} of {len(items):,} items")
         num_interactions = {name: len(part) for name, part in parts.items()}
         rows["interactions"] = sum(num_interactions.values())
@@ -93,10 +102,34 @@ def prepare(config: PrepareConfig, output: Path, say: Say = print, block_map: Bl
                 num_items=len(items),
                 num_interactions=num_interactions,
                 modalities=modalities,
-                settings={"prepare": plain(config), "left_out": left_out, "rows": rows},
-                sources=_checksums(raw.sources),
+                settings={"prepare": plain(config), "left_out": left_out, "rows": rows, "catalogue": of_catalogue},
+                sources=_checksums(raw.sources) | dict(raw.checksums),
             )
     return output
+
+
+def _read(config: PrepareConfig) -> RawData:
+    raw: RawData = FORMATS[config.format].read(config.input, config.modalities, config.format_options())
+    return raw
+
+
+def _assign_rows(
+    config: PrepareConfig, raw: RawData, scratch: Scratch, say: Say
+) -> tuple[InteractionTable, IdTable, Catalogue, int]:
+    """As `assign_rows`, with the items that the store may have; they are compared before the log is read again."""
+    catalogue: Catalogue
+
+    def items_of(log: IdTable) -> IdTable:
+        nonlocal catalogue
+        with _stage("catalogue", say if raw.modalities and not raw.ids_are_rows else lambda line: None) as note:
+            # Where ids are rows, all items stay but those that the k-core drops.
+            catalogue = match(raw, log, config.cold_items == "keep" and (config.k_core > 0 or not raw.ids_are_rows))
+            for name, overlap in catalogue.overlaps.items():
+                note(f"{name}: {overlap.words()}")
+        return catalogue.ids
+
+    table, users, _, num_read = assign_rows(raw, scratch, items_of)
+    return table, users, catalogue, num_read
 
 
 def _rows(tallies: Sequence[Tally], num_in_blocks: int, num_kept: int, note: Say) -> dict[str, int]:
@@ -113,11 +146,16 @@ def _rows(tallies: Sequence[Tally], num_in_blocks: int, num_kept: int, note: Say
     return rows
 
 
-def _refuse_without_times(config: PrepareConfig, raw: RawData) -> None:
-    """Before hours of reading, rather than in the split."""
+def _refuse_settings(config: PrepareConfig, raw: RawData) -> None:
+    """What does not fit the input, before hours of reading."""
     if config.split in BY_TIME and raw.no_times is not None:
         raise UserError(
             f"prepare.split is {config.split!r}, which goes by time, but {raw.no_times}; or choose 'random'"
+        )
+    if config.cold_items == "keep" and not raw.modalities:
+        raise UserError(
+            "prepare.cold_items is 'keep', but an item without an interaction is kept for its content, and there is no "
+            "modality; name one in prepare.modalities, or choose 'drop'"
         )
 
 
@@ -136,11 +174,12 @@ def _filter(
     raw: RawData,
     table: InteractionTable,
     num_users: int,
-    num_items: int,
+    catalogue: Catalogue,
     scratch: Scratch,
     note: Say,
 ) -> tuple[InteractionTable, np.ndarray, np.ndarray, dict[str, int]]:
     """The interactions that stay, sorted by (user, item); the old rows of the users and items that stay; counts."""
+    num_items = len(catalogue.ids)
     unique = drop_duplicates(table, num_users, scratch)
     heavy = unique if raw.min_weight is None else drop_light(unique, raw.min_weight, scratch)
     core = k_core(heavy, config.k_core, num_users, num_items, scratch) if config.k_core else heavy
@@ -150,7 +189,7 @@ def _filter(
         note(f"dropped {left_out['below_min_weight']:,} pairs lighter than {raw.min_weight:g}")
     users, items = np.arange(num_users), np.arange(num_items)
     if config.k_core or not raw.ids_are_rows:
-        core, users, items = compact(core, num_users, num_items, scratch)
+        core, users, items = compact(core, num_users, num_items, scratch, catalogue.has_content)
     note(f"{len(users):,} users, {len(items):,} items, {len(core):,} interactions")
     if left_out["duplicates"]:
         note(f"dropped {left_out['duplicates']:,} duplicates")

@@ -92,6 +92,14 @@ class FeatureBlock:
     present: np.ndarray | None = None
     place: Place | None = None
 
+    @property
+    def items_or_rows(self) -> pl.Series:
+        """The item id of every row."""
+        if self.items is not None:
+            return self.items
+        num_rows = len(self.values) if isinstance(self.values, np.ndarray) else len(self.values.offsets) - 1
+        return pl.int_range(self.first_row, self.first_row + num_rows, eager=True)
+
 
 @dataclass(frozen=True)
 class RawModality:
@@ -102,7 +110,8 @@ class RawModality:
         dtype: float32 or float16; int32 for tokens.
         place: a row number of the source in words, for messages.
         row_keyed: row numbers are item ids, so that every item must have a row.
-        may_name_others: rows of items that no interaction names are skipped, not refused.
+        items: blocks of the item ids of all rows, and their places in words, without a value being read; None: there
+            is no way to it but `blocks`.
     """
 
     kind: Literal["dense", "tokens"]
@@ -111,7 +120,7 @@ class RawModality:
     place: Place
     blocks: Callable[[], Iterable[FeatureBlock]]
     row_keyed: bool = False
-    may_name_others: bool = False
+    items: Callable[[], Iterable[tuple[pl.Series, Place]]] | None = None
 
 
 class Tally:
@@ -147,6 +156,7 @@ class RawData:
         ids_are_rows: users and items keep their ids as row indices, whether they occur or not.
         num_users, num_items: with `ids_are_rows`, how many there are at least.
         sources: the input files, for the manifest.
+        checksums: what else was read -> its checksum, for the manifest.
         no_times: where no block has a `timestamp`, why, and how one is named.
         min_weight: a user and an item whose rows' weights add up to less are no interaction.
         tallies: what the last whole reading of the blocks met.
@@ -155,6 +165,7 @@ class RawData:
     blocks: Callable[[], Iterable[pl.DataFrame]]
     modalities: Mapping[str, RawModality] = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
+    checksums: Mapping[str, str] = field(default_factory=dict)
     ids_are_rows: bool = False
     num_users: int = 0
     num_items: int = 0

@@ -16,6 +16,9 @@ from dualgnn_dist.data.prepare.tabular.header import hint
 
 BLOCK_BYTES = 1 << 26  # features a block
 EXACT = float(1 << 53)  # of a float64, whole numbers above it are rounded
+NAME_ITEMS = (
+    "name their items with prepare.modalities={{{name}: {{file: {file}, items: IDS}}}}, IDS a file with an id a row"
+)
 SHOWN = 5  # files of a folder, in a message
 EMPTY = "{} is empty; fill it in, or remove the row"
 
@@ -194,5 +197,6 @@ def array_modality(path: Path, array: np.ndarray, items: pl.Series | None = None
                 start, None if items is None else items[start : start + rows], array[start : start + rows]
             )
 
-    dtype = "float16" if array.dtype == np.float16 else "float32"
-    return RawModality("dense", array.shape[1], dtype, numbered(path, "row"), blocks, items is None)
+    dtype, place = "float16" if array.dtype == np.float16 else "float32", numbered(path, "row")
+    ids = pl.int_range(len(array), eager=True) if items is None else items
+    return RawModality("dense", array.shape[1], dtype, place, blocks, items is None, items=lambda: [(ids, place)])

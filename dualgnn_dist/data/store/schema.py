@@ -76,6 +76,12 @@ class Manifest:
         return isinstance(prepared, dict) and prepared.get("split") == "cold_items"
 
     @property
+    def has_unseen_items(self) -> bool:
+        """Whether there are items on purpose that nothing is known of but their content: held out, or kept."""
+        catalogue = self.settings.get("catalogue")
+        return self.holds_out_items or (isinstance(catalogue, dict) and catalogue.get("kept_cold", 0) != 0)
+
+    @property
     def prepared_with(self) -> dict[str, Any]:
         """The `prepare` section that the store was made with.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import evaluate as evaluate_module
 from dualgnn_dist.evaluation.config import Protocol, Split
-from dualgnn_dist.evaluation.evaluate import candidates_of, evaluate, seen_items
+from dualgnn_dist.evaluation.evaluate import candidate_items, candidates_of, evaluate, seen_items
 from dualgnn_dist.evaluation.metrics import NAMES
 from dualgnn_dist.evaluation.representations import Representations
 
@@ -107,6 +109,19 @@ def test_what_is_ranked_depends_on_the_store_and_the_model(cold_store: Store, de
     assert candidates_of(demo_store, True) == candidates_of(demo_store, False) == ("all",)
     assert candidates_of(cold_store, True) == ("all", "warm", "cold")
     assert candidates_of(cold_store, False) == ("warm",)
+
+
+def test_items_that_nobody_has_met_are_ranked_by_content_alone(tmp_path: Path) -> None:
+    options = {"num_users": 60, "num_items": 45, "num_interactions": 500, "num_topics": 5}
+    config = PrepareConfig(format="synthetic", split="random", options=options, k_core=6, cold_items="keep")
+    store = Store.open(prepare(config, tmp_path / "store", say=lambda line: None))
+    assert store.manifest.settings["catalogue"]["kept_cold"] > 5
+    assert candidates_of(store, True) == ("all", "warm")
+    assert candidates_of(store, False) == ("warm",)
+    config = replace(config, split="cold_items", cold_share=0.2)
+    store = Store.open(prepare(config, tmp_path / "both", say=lambda line: None))
+    assert candidates_of(store, True) == ("all", "warm", "cold")
+    assert len(candidate_items(store, "cold")) > store.manifest.settings["catalogue"]["kept_cold"]
 
 
 def evaluate_both(world: World, store: Store) -> list[dict[str, float]]:

@@ -73,7 +73,6 @@ def read_amazon(input: str | None, modalities: Modalities, options: AmazonOption
         item_column=options.item_column or options.item_id,
         ids=IDS,
         by_row=False,
-        may_name_others=True,
     )
     others: dict[str, RawModality] = {}
     sources = [path, *features.sources]

@@ -48,7 +48,7 @@ def meta_modality(path: Path, name: str, key: str) -> RawModality:
         column=key,
         ids=lambda items, place: IDS.read(items, item, place),
         unit="line",
-        may_name_others=True,
+        only_items=lambda num_rows: records.blocks({"items": item}, num_rows),
     )
     return word_tokens(column)
 
@@ -64,7 +64,14 @@ def image_modality(path: Path) -> RawModality:
     def blocks() -> Iterator[FeatureBlock]:
         for start in range(0, len(images), IMAGE_ROWS):
             block = images[start : start + IMAGE_ROWS]
-            items = pl.Series(np.char.decode(block["asin"], "ascii", "replace").tolist(), dtype=pl.String)
-            yield FeatureBlock(start, items, np.ascontiguousarray(block["vector"]))
+            yield FeatureBlock(start, _asins(block), np.ascontiguousarray(block["vector"]))
 
-    return RawModality("dense", 4096, "float32", numbered(path, "row"), blocks, may_name_others=True)
+    def items() -> Iterator[tuple[pl.Series, Place]]:
+        for start in range(0, len(images), IMAGE_ROWS):
+            yield _asins(images[start : start + IMAGE_ROWS]), numbered(path, "row", start)
+
+    return RawModality("dense", 4096, "float32", numbered(path, "row"), blocks, items=items)
+
+
+def _asins(images: np.ndarray) -> pl.Series:
+    return pl.Series(np.char.decode(images["asin"], "ascii", "replace").tolist(), dtype=pl.String)

@@ -92,7 +92,6 @@ def film_modality(ratings: Path, name: str, column: str) -> RawModality:
             column="genres",
             ids=lambda items, place: IDS.read(items, table.columns[0], place),
             unit="line",
-            may_name_others=True,
         )
     )
 

@@ -9,7 +9,6 @@ is the video k + 1; the repository's code does not say so, others read them that
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +91,6 @@ def read_microlens(input: str | None, modalities: Modalities, options: MicroLens
         item_column=options.item_column,
         ids=IDS,
         by_row=False,
-        may_name_others=True,
     )
     numbered = {name: _from_first_item(existing(path.parent / file_of(file))) for name, file in by_place.items()}
     sources = (path, *features.sources, *(path.parent / file_of(file) for file in by_place.values()))
@@ -115,7 +113,7 @@ def _is_by_place(name: str, source: str | ModalitySource, options: MicroLensOpti
 def _from_first_item(path: Path) -> RawModality:
     array = npy_array(path)
     items = pl.int_range(FIRST_ITEM, FIRST_ITEM + len(array) if array.ndim else FIRST_ITEM, eager=True)
-    return dataclasses.replace(array_modality(path, array, items), may_name_others=True)
+    return array_modality(path, array, items)
 
 
 def _pairs(folder: Path) -> Path:

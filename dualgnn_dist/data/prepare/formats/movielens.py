@@ -2,7 +2,7 @@
 
 The input is such a file, its folder, or the zip as GroupLens ships it. Ids are whole numbers. Modalities are Parquet
 files with an item id column, `.npy` files with a file of item ids, or `genres`, the tokens of the file of films beside
-the ratings; what they say of items without a rating is skipped.
+the ratings.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ def read_movielens(input: str | None, modalities: Modalities, options: MovieLens
         item_column=options.item_column,
         ids=IDS,
         by_row=False,
-        may_name_others=True,
     )
 
     modalities_of_films = {}

@@ -2,7 +2,7 @@
 
 `<dataset>.inter` has the interactions, or one file a split, `<dataset>.<part>.inter`. A modality is a column of
 `<dataset>.item`: `float_seq` and `float` are dense; `token_seq` and `token` are tokens, a word's id being its rank
-among the words of the column. Empty is missing, and items without an interaction are skipped.
+among the words of the column. Empty is missing.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _modality(file: AtomicFile, column: str, options: RecBoleOptions) -> RawModa
         column=column,
         ids=lambda items, place: Ids(options.id_type).read(items, options.item_column, place),
         unit="line",
-        may_name_others=True,
+        only_items=lambda num_rows: file.blocks({"items": options.item_column}, num_rows),
     )
     if kind.startswith("float"):
         return list_column.dense(lambda lists, place: _numbers(lists, column, place))

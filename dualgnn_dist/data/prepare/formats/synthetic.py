@@ -19,7 +19,7 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.kernels import kernel
 from dualgnn_dist.base.randomness import below, key, random_bits, unit
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality, TokenLists
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawData, RawModality, TokenLists
 
 MODALITIES = ("visual", "acoustic", "textual")
 BLOCK_USERS = 1 << 15
@@ -238,7 +238,7 @@ def _dense(options: SyntheticOptions, truth: GroundTruth, index: int, dimension:
             values = centres[truth.topics[index, rows]] + np.float32(options.feature_noise) * noise
             yield FeatureBlock(first, None, values, present[rows])
 
-    return RawModality("dense", dimension, "float32", _place(index), blocks, row_keyed=True)
+    return RawModality("dense", dimension, "float32", _place(index), blocks, True, items=_items(options, index))
 
 
 def _tokens(options: SyntheticOptions, truth: GroundTruth, index: int) -> RawModality:
@@ -250,7 +250,12 @@ def _tokens(options: SyntheticOptions, truth: GroundTruth, index: int) -> RawMod
             lists = _token_lists(options, truth.topics[index, rows], present[rows], generator)
             yield FeatureBlock(first, None, lists, present[rows])
 
-    return RawModality("tokens", options.vocabulary_size, "int32", _place(index), blocks, row_keyed=True)
+    size = options.vocabulary_size
+    return RawModality("tokens", size, "int32", _place(index), blocks, True, items=_items(options, index))
+
+
+def _items(options: SyntheticOptions, index: int) -> Callable[[], list[tuple[pl.Series, Place]]]:
+    return lambda: [(pl.int_range(options.num_items, eager=True), _place(index))]
 
 
 def _token_lists(

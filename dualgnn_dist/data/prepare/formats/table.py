@@ -7,17 +7,20 @@ modality is keyed by row number, or by the ids in a file beside it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.formats.readers.columns import ColumnNames, Ids, IdType, no_times, read_columns
 from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
-from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, Tally
+from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, RawModality, Tally
 from dualgnn_dist.data.prepare.reading import require_columns
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
+from dualgnn_dist.data.prepare.tabular.rows import Rows
 from dualgnn_dist.data.prepare.tabular.text import Quotes
 
 
@@ -92,6 +95,26 @@ def read_table(input: str | Glob | None, modalities: Modalities, options: TableO
     """See the module. Raises UserError for missing files and columns, and for values that are not what they must be."""
     if input is None:
         raise UserError("the format 'table' needs prepare.input, the file or the folder of the interactions")
+    opened = opened_input(input, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
+    features = FeatureFiles(
+        folder=opened.folder,
+        files=modalities,
+        item_id_files=options.item_id_files,
+        item_column=options.feature_item_column or options.item_column,
+        ids=Ids(options.id_type),
+        by_row=True,
+    )
+    return raw_data_of(opened.rows, features.read(), options, (*opened.files, *features.sources))
+
+
+def raw_data_of(
+    rows: Rows,
+    features: Mapping[str, RawModality],
+    options: TableOptions,
+    sources: tuple[Path, ...] = (),
+    checksums: Mapping[str, str] | None = None,
+) -> RawData:
+    """The interactions of a table, with what is known of the items."""
     columns = ColumnNames(
         user=options.user_column,
         item=options.item_column,
@@ -104,24 +127,15 @@ def read_table(input: str | Glob | None, modalities: Modalities, options: TableO
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
-    opened = opened_input(input, TextOptions(options.mark, options.quotes, options.encoding, options.columns))
-    rows = opened.rows
     for what, name in columns.in_file.items():
-        inspect = f"`python -m dualgnn_dist.prepare --inspect {rows.path}` prints a config that fits"
-        require_columns(rows.path, rows.columns, [name], f"; name it with prepare.options.{what}_column, or {inspect}")
-    features = FeatureFiles(
-        folder=opened.folder,
-        files=modalities,
-        item_id_files=options.item_id_files,
-        item_column=options.feature_item_column or options.item_column,
-        ids=Ids(options.id_type),
-        by_row=True,
-    )
-    sources = (*opened.files, *features.sources)
+        cure = f"`python -m dualgnn_dist.prepare --inspect {rows.path}` prints a config that fits"
+        cure = f"; name it with prepare.options.{what}_column, or {cure}" if sources else ""  # a file, no Python table
+        require_columns(rows.path, rows.columns, [name], cure)
     return RawData(
         read_columns(rows, columns, tally := Tally()),
-        features.read(),
+        features,
         sources,
+        checksums=checksums or {},
         no_times=no_times(rows, columns),
         min_weight=options.min_weight,
         tallies=(tally,),

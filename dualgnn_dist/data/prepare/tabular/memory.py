@@ -73,7 +73,7 @@ def _frame(table: Any) -> pl.DataFrame | pl.LazyFrame:
     if isinstance(table, (pl.DataFrame, pl.LazyFrame)):
         return table
     if isinstance(table, Mapping):
-        return pl.DataFrame({str(name): _column(values) for name, values in table.items()})
+        return pl.DataFrame({str(name): column_of(values) for name, values in table.items()})
     if hasattr(table, "with_format"):  # a Dataset of Hugging Face, with its own selection and order of rows
         table = table.with_format("arrow")[:]
     if hasattr(table, "__arrow_c_stream__"):
@@ -81,7 +81,8 @@ def _frame(table: Any) -> pl.DataFrame | pl.LazyFrame:
     raise TypeError(f"a {type(table).__name__} is no polars, pandas or Arrow table and no mapping of columns")
 
 
-def _column(values: Any) -> pl.Series:
+def column_of(values: Any) -> pl.Series:
+    """A list, an array of NumPy, torch or Arrow, or a series, as a series of polars."""
     if hasattr(values, "detach"):  # a tensor of torch
         values = values.detach().cpu().numpy()
     if isinstance(values, np.ndarray) and values.ndim == 2:

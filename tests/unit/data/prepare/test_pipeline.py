@@ -108,6 +108,7 @@ def test_every_setting_changes_the_store(make: Make) -> None:
         fingerprints[f"cold_share={share}"] = make(**cold, options=SMALL).manifest.fingerprint
     assert len(set(fingerprints.values())) == len(fingerprints), fingerprints
     others = {
+        "cold_items",
         "cold_share",
         "format",
         "input",

@@ -54,6 +54,7 @@ CHANGES: dict[str, Change] = {
     "cold_share": Change(0.3, {"split": "cold_items"}),
     "standardize": Change(True),
     "k_core": Change(6),
+    "cold_items": Change("keep", {"k_core": 6}),
     "num_co_users": Change(3),
     "max_item_degree": Change(5),
     "rows_per_shard": Change(9),

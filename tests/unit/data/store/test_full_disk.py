@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.data.prepare.catalogue import match
 from dualgnn_dist.data.prepare.features import write_features
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality
+from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality
 from dualgnn_dist.data.prepare.scratch import Scratch
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.data.store.staging import publish, stage
@@ -52,7 +53,9 @@ def test_mapped_features(tmp_path: Path, little_room: None) -> None:
     blocks: Callable[[], Iterator[FeatureBlock]] = lambda: iter([FeatureBlock(0, None, vectors)])  # noqa: E731
     modality = RawModality(kind="dense", blocks=blocks, dimension=300, dtype="float32", row_keyed=True, place=str)
     with pytest.raises(UserError, match=FULL), StoreWriter(tmp_path / "new", 1 << 20) as writer:
-        write_features(writer, "visual", modality, IdTable(pl.Series("id", np.arange(100))), np.arange(100))
+        raw = RawData(lambda: iter(()), {"visual": modality})
+        catalogue = match(raw, IdTable(pl.Series("id", np.arange(100))), keep=False)
+        write_features(writer, "visual", modality, catalogue, np.arange(100))
     assert list(tmp_path.iterdir()) == []
 
 

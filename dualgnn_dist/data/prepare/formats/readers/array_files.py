@@ -55,8 +55,9 @@ class StoredArray:
                 yield FeatureBlock(row, None if items is None else items[row : row + len(chunk)], chunk)
                 row += len(chunk)
 
-        dtype = "float16" if self.dtype == np.float16 else "float32"
-        return RawModality("dense", self.shape[1], dtype, numbered(self.path, "row"), blocks, items is None)
+        dtype, place = "float16" if self.dtype == np.float16 else "float32", numbered(self.path, "row")
+        ids = pl.int_range(self.shape[0], eager=True) if items is None else items
+        return RawModality("dense", self.shape[1], dtype, place, blocks, items is None, lambda: [(ids, place)])
 
     def whole(self) -> np.ndarray:
         """All of it, for what is small."""

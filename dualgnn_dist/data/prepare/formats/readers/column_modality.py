@@ -40,7 +40,6 @@ def column_modality(
     *,
     column: str | None = None,
     separator: str | None = None,
-    may_name_others: bool = False,
 ) -> RawModality:
     """Reads a column of a table.
 
@@ -52,7 +51,6 @@ def column_modality(
         ids: checks and converts the id column of a block.
         column: its name; None: the only one beside `item_column`.
         separator: between the words of a text.
-        may_name_others: as of `RawModality`.
 
     Raises:
         UserError: a missing column, one of another type, or one of running text.
@@ -70,7 +68,7 @@ def column_modality(
         path=rows.path,
         column=column,
         ids=ids,
-        may_name_others=may_name_others,
+        only_items=lambda num_rows: rows.blocks({"items": item_column}, num_rows),
     )
     if kind.of == "vectors":
         return list_column.dense()

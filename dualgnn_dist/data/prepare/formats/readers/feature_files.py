@@ -15,13 +15,12 @@ from dualgnn_dist.data.prepare.formats.readers.column_modality import column_mod
 from dualgnn_dist.data.prepare.formats.readers.columns import Ids
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, Modalities, ModalitySource, RawModality
-from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, numbered
+from dualgnn_dist.data.prepare.reading import NAME_ITEMS, array_modality, existing, npy_array, numbered
 from dualgnn_dist.data.prepare.tabular.opening import ENDINGS, TextOptions, rows_of
 from dualgnn_dist.data.prepare.tabular.plain import suffix_of
 from dualgnn_dist.data.prepare.tabular.text import TextTable
 
 MATRICES = (".npy", ".npz", ".safetensors")
-CURE = "name their items with prepare.modalities={{{name}: {{file: {file}, items: IDS}}}}, IDS a file with an id a row"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,6 @@ class FeatureFiles:
         item_id_files: modality -> file with the item id of every row of its matrix.
         item_column: of the tables.
         by_row: row numbers of a matrix without such a file are item ids.
-        may_name_others: as of `RawModality`.
     """
 
     folder: Path
@@ -42,7 +40,6 @@ class FeatureFiles:
     item_column: str
     ids: Ids
     by_row: bool
-    may_name_others: bool = False
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -87,21 +84,18 @@ class FeatureFiles:
             lambda column, place: self.ids.read(column, item_column, place),
             column=source.column,
             separator=source.separator,
-            may_name_others=self.may_name_others,
         )
 
     def _matrix(self, name: str, source: ModalitySource, path: Path) -> RawModality:
         items = self._items(name, source, path)
         if path.suffix == ".npy":
             source.refuse(name, "of a .npy file, which has one array", column=source.column)
-            modality = array_modality(path, npy_array(path), items)
-        else:
-            modality = stored_array(path, source.column).modality(items)
-        return dataclasses.replace(modality, may_name_others=self.may_name_others and items is not None)
+            return array_modality(path, npy_array(path), items)
+        return stored_array(path, source.column).modality(items)
 
     def _items(self, name: str, source: ModalitySource, path: Path) -> pl.Series | None:
         if source.items is None:
-            cure = CURE.format(name=name, file=source.file)
+            cure = NAME_ITEMS.format(name=name, file=source.file)
             if not self.by_row:
                 raise UserError(f"modality {name!r}: {path} says nothing of its rows' items; {cure}")
             if self.ids.type == "text":

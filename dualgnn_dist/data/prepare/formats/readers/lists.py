@@ -11,7 +11,7 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, Place, RawModality, TokenLists
+from dualgnn_dist.data.prepare.raw_data import BLOCK_ROWS, FeatureBlock, Place, RawModality, TokenLists
 from dualgnn_dist.data.prepare.reading import numbered, refuse_first, row_numbers
 
 BLOCK_ITEMS = 1 << 15
@@ -29,7 +29,7 @@ class ListColumn:
         path, column: the file, and the column's name there, for messages.
         ids: checks and converts the items of a block.
         unit: what a row is called in messages.
-        may_name_others: as of `RawModality`.
+        only_items: the same blocks with the column `items` alone, where that is less to read.
     """
 
     rows: Callable[[int], Iterator[tuple[pl.DataFrame, Place]]]
@@ -37,7 +37,7 @@ class ListColumn:
     column: str
     ids: Convert
     unit: str = "row"
-    may_name_others: bool = False
+    only_items: Callable[[int], Iterator[tuple[pl.DataFrame, Place]]] | None = None
 
     def dense(self, numbers: Convert = lambda lists, place: lists) -> RawModality:
         """Vectors as long as the first; `numbers` makes lists of numbers of the lists of a block.
@@ -75,8 +75,12 @@ class ListColumn:
                 yield FeatureBlock(row, items, values(lists, place), lists.is_not_null().to_numpy(), place)
                 row += len(block)
 
+        def items() -> Iterator[tuple[pl.Series, Place]]:
+            for block, place in self.rows(BLOCK_ITEMS) if self.only_items is None else self.only_items(BLOCK_ROWS):
+                yield self.ids(block["items"], place), place
+
         place = numbered(self.path, self.unit)
-        return RawModality(kind, dimension, dtype, place, blocks, may_name_others=self.may_name_others)
+        return RawModality(kind, dimension, dtype, place, blocks, items=items)
 
 
 def _vectors(lists: pl.Series, dimension: int, place: Place) -> np.ndarray:

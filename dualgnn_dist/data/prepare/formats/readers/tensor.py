@@ -17,6 +17,7 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.counting_sort import row_offsets, stable_order
 from dualgnn_dist.data.prepare.formats.readers.lists import BLOCK_ITEMS, MAX_TOKENS
 from dualgnn_dist.data.prepare.formats.readers.row_ids import RowIds
+from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
 from dualgnn_dist.data.prepare.reading import array_modality, existing, npy_array, numbered, refuse_first
 
@@ -75,8 +76,9 @@ def matrix_modality(path: Path, matrix: np.ndarray, num_items: int) -> RawModali
             words = matrix[1][order[part[0] : part[-1]]].astype(np.int32)
             yield FeatureBlock(start, None, TokenLists(part - part[0], words), np.diff(part) > 0)
 
-    size = int(matrix[1].max()) + 1
-    return RawModality("tokens", size, "int32", numbered(path, "item row"), blocks, row_keyed=True)
+    size, place = int(matrix[1].max()) + 1, numbered(path, "item row")
+    ids = pl.int_range(num_items, eager=True)
+    return RawModality("tokens", size, "int32", place, blocks, row_keyed=True, items=lambda: [(ids, place)])
 
 
 def _refuse_ids(path: Path, what: str, numbers: np.ndarray, end: int) -> None:

@@ -187,7 +187,7 @@ class Attack:
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        (torch.ones(3, 2), "modality 'v' has 3 rows, but there are 4 items; the first without a row is 3"),
+        (torch.ones(3, 2), "modality 'v' has 3 rows, which .*, but 1 of 4 items lack a row: 3$"),
         (torch.ones(5, 2), "v.pt has 5 item rows, but prepare.options.num_items is 4"),
         (torch.ones(4), r"v.pt must hold numbers of shape \[items, D\], not float32 \[4\]"),
         (torch.tensor(1.0), r"v.pt must hold numbers of shape \[items, D\], not float32 \[\]"),

@@ -72,7 +72,7 @@ def test_features_of_films(folder: Path, make: Make) -> None:
         ({"t": "t.parquet"}, {}, r"t\.parquet has no column 'movieId'"),
         ({"t": "u.parquet"}, {}, r"u\.parquet does not exist; did you mean"),
         ({"t": "w.txt"}, {}, r"w\.txt has no column 'movieId'"),
-        ({}, {"item_id_files": {"w": "w.txt"}}, "item_id_files names 'w', which is no .npy modality"),
+        ({}, {"item_id_files": {"w": "w.txt"}}, "item_id_files names 'w', which is no modality in a matrix"),
     ):
         with pytest.raises(UserError, match=message):
             make(**LENS, modalities=modalities, options=options)

@@ -125,8 +125,8 @@ def save_parquet(path: Path, items: list[Any], values: list[Any] | pl.Series) ->
 @pytest.mark.parametrize(
     ("items", "values", "message"),
     [
-        ([10, 20, 99], [[1.0], [2.0], [3.0]], "v.parquet, row 2: item 99 is in no interaction; remove the row"),
-        ([10, 20, 10], [[1.0], [2.0], [3.0]], "v.parquet, row 2: item 10 has a row already"),
+        ([97, 98, 99], [[1.0], [2.0], [3.0]], "none of the 3 ids of .*v.parquet is an item of the log"),
+        ([10, 20, 10], [[1.0], [2.0], [3.0]], "1 item ids occur more than once, .*: 10 .*v.parquet, row 0 and row 2"),
         (
             [10, 20, 30],
             [[1.0], [float("nan")], [3.0]],
@@ -172,7 +172,10 @@ def test_bad_parquet_features(folder: Path, make: Make, items: list[Any], values
         ({"modalities": {"v": "pickled.npy"}}, "pickled.npy is not a .npy file of numbers"),
         ({"modalities": {"v": "flat.npy"}}, r"flat.npy must hold numbers of shape \[items, D\], not float64 \[3\]"),
         ({"modalities": {"v": "texts.npy"}}, r"texts.npy must hold numbers of shape \[items, D\], not <U1 \[1, 1\]"),
-        ({"modalities": {"v": "wide.npy"}}, "wide.npy, row 0: item 0 is in no interaction"),
+        (
+            {"modalities": {"v": "wide.npy"}},
+            "3 of 3 items lack a row: 10, 20, 30; name .* prepare.modalities={v: {file: wide.npy, items: IDS}}",
+        ),
         ({"modalities": {"v": "fake.parquet"}}, "fake.parquet cannot be read"),
         ({"options": {"item_id_files": {"v": "i.txt"}}}, "item_id_files names 'v', which is no modality in a matrix"),
         (
