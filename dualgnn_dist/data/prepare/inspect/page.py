@@ -82,6 +82,9 @@ class Page:
             for name in named_times(self.profiles):
                 example = self.profiles[name].examples[0]
                 yield f"{name} is not taken for times: it holds texts as {example!r}; write 2024-05-01T10:00:00Z"
+        for name in dict.fromkeys(role.column for role in self.roles.values()):
+            for word, count in self.profiles[name].no_values.items():
+                yield f"{name} is {word!r} in {count:,} rows, a text like any other here; leave them out by `where`"
         lacking = f", {_share(facts.num_lacking, facts.num_rows)} lack a value" if facts.num_lacking else ""
         yield f"{facts.num_rows:,} rows{lacking}; {_share(facts.num_duplicates, facts.num_rows)} repeat a user and item"
         yield f"{facts.sizes}"

@@ -14,6 +14,7 @@ from dualgnn_dist.data.prepare.tabular.rows import Rows
 
 BLOCK_ROWS = 1 << 18
 MAX_KINDS = 64  # values of a column that are counted one by one
+NO_VALUES = ("NULL", "null", "None", "nan", "NaN", "NA", "N/A", "\\N", "undefined")  # texts that others write for none
 ENOUGH_TO_REPEAT = 20  # rows
 NUM_EXAMPLES = 3
 ROWS_WITH_EXAMPLES = 1000
@@ -29,6 +30,7 @@ class ColumnProfile:
         are_whole: all are whole numbers of at least 0 below 2^63, and are written as such.
         are_numbers, are_moments, are_vectors: all are.
         least, most: of numbers.
+        no_values: text that may stand for no value -> how often.
         repeats: whether a value of the first block stands there twice.
     """
 
@@ -36,6 +38,7 @@ class ColumnProfile:
         self.name, self.dtype = name, dtype
         self.num_rows = self.num_nulls = 0
         self.kinds: Counter[str] | None = Counter()
+        self.no_values: Counter[str] = Counter()
         self.examples: list[str] = []
         self.are_whole = self.are_numbers = self.are_moments = self.are_vectors = True
         self.least: float | None = None
@@ -65,6 +68,8 @@ class ColumnProfile:
             first = values.head(ROWS_WITH_EXAMPLES).unique(maintain_order=True).head(NUM_EXAMPLES)
             self.examples = [_short(value) for value in first]
         self._count(values)
+        if column.dtype == pl.String:
+            self.no_values.update(dict(values.filter(values.is_in(NO_VALUES)).value_counts().rows()))
         self._look(values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values)
 
     def _count(self, values: pl.Series) -> None:

@@ -160,6 +160,12 @@ def test_times_that_mix_units_are_left_out_and_why_is_said(folder: Path) -> None
     assert re.search(r"split: random   # the times in time mix seconds .* and milliseconds", page)
 
 
+def test_words_for_no_value_are_pointed_at(folder: Path) -> None:
+    path = written(folder, "log.csv", "user,item", "{user},{item}")
+    path.write_text(path.read_text() + "NULL,3\nNULL,4\n")
+    assert "user is 'NULL' in 2 rows, a text like any other here; leave them out by `where`" in inspect(path)
+
+
 def test_modalities_are_named_or_proposed(folder: Path) -> None:
     log = written(folder, "log.csv", "user,sku", "{user},{item}")
     vectors = np.ones((11, 3)).tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +206,28 @@ def test_what_is_printed_prepares_without_an_edit(
     manifest = Store.open(prepare(config, Path(values["data"]["store"]), nothing)).manifest
     assert (manifest.num_users, manifest.num_items, sum(manifest.num_interactions.values())) == COUNTS
     assert f"{COUNTS[0]} users, {COUNTS[1]} items, {COUNTS[2]} interactions" in page
+
+
+@pytest.mark.parametrize(
+    ("write", "num_interactions"),
+    [
+        (events, sum(rating >= 4 for _, _, rating, _ in ROWS)),
+        (movielens_zip, sum(rating >= 4 for _, _, rating, _ in ROWS)),
+        (amazon_reviews, sum(rating >= 4 for _, _, rating, _ in ROWS)),
+        (atomic_files, sum(rating >= 4 for _, _, rating, _ in ROWS)),
+        (ratings_with_text_ids, sum(rating >= 4 for _, _, rating, _ in ROWS)),
+    ],
+)
+def test_what_is_proposed_works_when_it_is_uncommented(
+    write: Callable[[Path], Path], num_interactions: int, folder: Path
+) -> None:
+    page = inspect(write(folder), store=str(folder.parent / "store"))
+    assert f"leaves {num_interactions} of {len(ROWS)} r" in page
+    page, num_lines = re.subn(r"^( +)# (?!k_core)", r"\1", page, flags=re.MULTILINE)
+    assert num_lines > 0
+    values = read_yaml_text(page)
+    values["prepare"]["split_shares"] = [0.6, 0.2, 0.2]  # of so few
+    config = from_mapping(PrepareConfig, values["prepare"], "prepare")
+    manifest = Store.open(prepare(config, Path(values["data"]["store"]), nothing)).manifest
+    assert sum(manifest.num_interactions.values()) == num_interactions
+    assert set(manifest.modalities) == set(values["prepare"].get("modalities", {}))
