@@ -16,7 +16,7 @@ from dualgnn_dist.data.prepare.inspect.facts import Facts
 from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile
 from dualgnn_dist.data.prepare.inspect.roles import Role, named_times
 from dualgnn_dist.data.prepare.inspect.sources import Source
-from dualgnn_dist.data.prepare.inspect.suggestions import event_filter, kinds_in_words, least_rating
+from dualgnn_dist.data.prepare.inspect.suggestions import event_filter, kinds_in_words, least_rating, without
 
 MAX_COLUMNS = 40  # that are shown
 HAVE_WHERE = ("table", "recbole")
@@ -84,7 +84,8 @@ class Page:
                 yield f"{name} is not taken for times: it holds texts as {example!r}; write 2024-05-01T10:00:00Z"
         for name in dict.fromkeys(role.column for role in self.roles.values()):
             for word, count in self.profiles[name].no_values.items():
-                yield f"{name} is {word!r} in {count:,} rows, a text like any other here; leave them out by `where`"
+                cure = _yaml(without(self.profiles[name], word))
+                yield f"{name} is {word!r} in {count:,} rows, a text like any other; to leave them out: where: {cure}"
         lacking = f", {_share(facts.num_lacking, facts.num_rows)} lack a value" if facts.num_lacking else ""
         yield f"{facts.num_rows:,} rows{lacking}; {_share(facts.num_duplicates, facts.num_rows)} repeat a user and item"
         yield f"{facts.sizes}"

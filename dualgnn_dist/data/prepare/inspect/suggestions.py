@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.inspect.profile import ColumnProfile
 
 WEAK = ("view", "click", "impression", "show", "expose", "exposure", "pv", "page_view", "pageview", "detail", "open")
@@ -23,6 +24,22 @@ def least_rating(ratings: ColumnProfile) -> tuple[float, str] | None:
     return least, f"{num_left:,} of {num_all:,} ratings"
 
 
+def without(column: ColumnProfile, word: str) -> str:
+    """An expression that leaves out the rows with this text."""
+    return f"{_in_sql(column.name)} != '{word}'"
+
+
+def _in_sql(name: str) -> str:
+    """A column's name in an expression, between quotation marks where it would be a function, or several words."""
+    try:
+        if parsed(f"{name} = 'x'", "where").meta.root_names() == [name]:
+            return name
+    except ValueError:
+        pass
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
+
+
 def event_filter(events: ColumnProfile) -> tuple[str, str] | None:
     """An expression that leaves the weakest kind of event out, and how many rows it leaves."""
     kinds = events.kinds or Counter()
@@ -30,7 +47,7 @@ def event_filter(events: ColumnProfile) -> tuple[str, str] | None:
         return None
     weak = next((kind for kind in kinds if kind.lower() in WEAK), None)
     num_all = sum(kinds.values())
-    name = events.name if events.name.isidentifier() and events.name.islower() else f'"{events.name}"'
+    name = _in_sql(events.name)
     chosen = weak if weak is not None else min(kinds, key=lambda kind: kinds[kind])
     text = chosen.replace("'", "''")
     num_left = num_all - kinds[chosen] if weak is not None else kinds[chosen]

@@ -163,7 +163,21 @@ def test_times_that_mix_units_are_left_out_and_why_is_said(folder: Path) -> None
 def test_words_for_no_value_are_pointed_at(folder: Path) -> None:
     path = written(folder, "log.csv", "user,item", "{user},{item}")
     path.write_text(path.read_text() + "NULL,3\nNULL,4\n")
-    assert "user is 'NULL' in 2 rows, a text like any other here; leave them out by `where`" in inspect(path)
+    page = inspect(path)
+    (line,) = (line for line in page.splitlines() if "NULL" in line)
+    assert line.startswith("# user is 'NULL' in 2 rows, a text like any other; to leave them out: where: ")
+    assert read_yaml_text(line.rpartition("out: ")[2]) == {"where": "\"user\" != 'NULL'"}  # user alone is a function
+    page = page.replace("  options:\n", f"  options:\n    {line.rpartition('out: ')[2]}\n")
+    assert prepared(page)["options"].keys() == {"id_type", "where"}
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("event", "event = 'b'"), ("Event Type", "\"Event Type\" = 'b'")])
+def test_events_are_filtered_by_names_that_sql_knows(name: str, chosen: str, folder: Path) -> None:
+    path = written(folder, "log.csv", f"user,item,{name}", "{user},{item},a")
+    path.write_text(path.read_text() + "1,3,b\n")
+    page = inspect(path)
+    line = next(line for line in page.splitlines() if "# where: " in line)
+    assert read_yaml_text(line.strip(" #")) == {"where": chosen} and line.endswith("# leaves 1 of 81 rows")
 
 
 def test_modalities_are_named_or_proposed(folder: Path) -> None:
