@@ -65,6 +65,10 @@ class JsonLinesTable:
             UserError: a line is neither blank nor a JSON object, or holds something else than an object where a dotted
                 name goes deeper.
         """
+        for name in names.values():
+            deeper = next((other for other in names.values() if other.startswith(f"{name}.")), None)
+            if deeper is not None:
+                raise UserError(f"{self.path}: {name!r} holds {deeper!r}, and both are read; name what is within it")
         schema, values = _wanted(self.columns, list(names.values()))
         chosen = {name: values[of] for name, of in names.items()}
         with plain_text(self.path, self.encoding) as file:

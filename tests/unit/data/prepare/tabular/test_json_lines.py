@@ -104,3 +104,12 @@ def test_objects_are_read_as_json_reads_them(
         return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
     assert values == [text(record.get(name)) for name in names for record in records], table
+
+
+@pytest.mark.parametrize("names", [{"a": "user", "b": "user.id"}, {"a": "user.id", "b": "user"}])
+def test_an_object_and_what_is_within_it_are_not_read_together(names: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"user": {"id": 1}}\n')
+    with pytest.raises(
+        UserError, match=r"a\.jsonl: 'user' holds 'user\.id', and both are read; name what is within it"
+    ):
+        next(JsonLinesTable(tmp_path / "a.jsonl").blocks(names, 10))
