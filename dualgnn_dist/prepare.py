@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="STORE", help="the store's folder or URL; default: the config's data.store")
     parser.add_argument("--overwrite", action="store_true", help="replace the store if there is one")
     parser.add_argument("--verify", metavar="STORE", help="make nothing: read every byte of a store, folder or URL")
-    parser.add_argument("--inspect", metavar="FILE", help="make nothing: print the config that fits a file or folder")
+    parser.add_argument("--inspect", metavar="FILE", help="print the config that fits a file or a folder")
     parser.add_argument(
         "--modality",
         metavar="NAME=FILE",

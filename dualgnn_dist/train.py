@@ -40,12 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from dualgnn_dist.base.screen import say
     from dualgnn_dist.launch.run import start_run
     from dualgnn_dist.results.metrics_table import show
-    from dualgnn_dist.training.load import load
+    from dualgnn_dist.training.load import file_meant, load
     from dualgnn_dist.training.run import Run
     from dualgnn_dist.training.run_folder import METRICS
 
     if options.config is None and arguments:
-        raise UserError("which run? name a config with --config FILE; without any argument the demo is trained")
+        meant = next(filter(None, map(file_meant, options.overrides)), "; without any argument the demo is trained")
+        raise UserError(f"which run? name a config with --config FILE{meant}")
     if options.config is None:
         say(f"no config was named: this is the demo, the config {_DEMO}; `--help` says how to train something else")
         options.config, options.overrides = _DEMO, [f"run.name={_DEMO}_{time.strftime('%Y%m%d_%H%M%S')}"]

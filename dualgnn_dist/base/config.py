@@ -109,7 +109,21 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         return _convert_float(value, where)
     if hint in (int, str, bool, type(None)) and type(value) is hint:
         return value
-    raise UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}")
+    raise _wrong_type(hint, value, where)
+
+
+def _wrong_type(hint: Any, value: Any, where: str) -> UserError:
+    """Says what a value must be, and how it is written where a few letters make it that."""
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+    origins = [typing.get_origin(kind) for kind in kinds]
+    cure = ""
+    if str in kinds and isinstance(value, (bool, int, float)):
+        cure = f"; a text of digits or words of YAML stands within quotation marks: \"{where}='TEXT'\""
+    elif isinstance(value, str) and tuple in origins:
+        cure = f"; a list is written [{value[:80]}]"
+    elif isinstance(value, str) and dict in origins:
+        cure = f"; a mapping is written {{NAME: {value[:80]}}}"
+    return UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}{cure}")
 
 
 def plain(config: Any) -> Any:
@@ -141,13 +155,13 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
             return convert(option, value, where)
         except UserError:
             continue
-    raise UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}")
+    raise _wrong_type(hint, value, where)
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     hints = typing.get_args(hint)
     if not isinstance(value, (list, tuple)):
-        raise UserError(f"{where}={shown(value)} must be {_type_name(hint)}, not {type(value).__name__}")
+        raise _wrong_type(hint, value, where)
     if len(hints) == 2 and hints[1] is Ellipsis:
         hints = (hints[0],) * len(value)
     if len(hints) != len(value):
@@ -165,9 +179,10 @@ def _type_name(hint: Any) -> str:
         return f"a list of {_type_name(arguments[0])}"
     if origin is dict:
         return f"a mapping to {_type_name(arguments[1])}"
-    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}.get(
-        hint, getattr(hint, "__name__", str(hint))
-    )
+    if dataclasses.is_dataclass(hint):
+        return "a mapping of " + ", ".join(field.name for field in dataclasses.fields(hint))
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Any: "any value"}
+    return {**names, type(None): "null"}.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def shown(value: Any) -> str:

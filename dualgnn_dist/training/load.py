@@ -155,7 +155,8 @@ def parse_overrides(overrides: Sequence[str]) -> list[Change]:
 def _parse_override(override: str) -> Change:
     key, equals, text = override.partition("=")
     if not equals or "." not in key or key.count(".") > MAX_DOTS:
-        example = did_you_mean(key, text or "VALUE") or ", e.g. optimizer.learning_rate=0.001"
+        example = "" if equals else file_meant(override)
+        example = example or did_you_mean(key, text or "VALUE") or ", e.g. optimizer.learning_rate=0.001"
         raise UserError(f"override {override[:200]!r} must read section.key=value{example}")
     if len(text) == 1 and not text.isalnum() and text not in NO_TEXTS:
         return key, text  # a separator: to YAML most marks are the beginning of something
@@ -164,6 +165,15 @@ def _parse_override(override: str) -> Change:
     except ValueError as error:
         cure = f"; for a text write it within quotation marks, as \"{key[:80]}='TEXT'\""
         raise UserError(f"the value of override {override[:200]!r} cannot be read: {error}{cure}") from error
+
+
+def file_meant(word: str) -> str:
+    """`; did you mean --config FILE?` for a word without its option; empty where it is no file."""
+    if word in shipped_configs() or word.endswith((".yaml", ".yml")):
+        return f"; did you mean --config {word}?"
+    if len(word) < 200 and Path(word).exists():
+        return f"; did you mean `python -m dualgnn_dist.prepare --inspect {word}`, which prints a config for it?"
+    return ""
 
 
 def _set(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
@@ -204,7 +214,10 @@ def load_prepare(
         _set(values, key.split("."), value)
     _check_sections(values.keys() - {"for_model"})
     if not values.get("prepare"):
-        raise UserError("nothing says what to prepare: give --config FILE, or prepare.format=... and its settings")
+        raise UserError(
+            "nothing says what to prepare: give --config FILE, or prepare.format=... and its settings; "
+            "`--inspect FILE` prints a config that fits a log"
+        )
     data = values.get("data") or {}
     if not isinstance(data, Mapping):
         raise UserError(f"config section 'data' must be a mapping of keys to values, not {shown(data)}")

@@ -73,12 +73,12 @@ def collect(frame: pl.LazyFrame, path: Path) -> pl.DataFrame:
         return frame.collect()
 
 
-def require_columns(path: Path, columns: Iterable[str], names: Iterable[str]) -> None:
+def require_columns(path: Path, columns: Iterable[str], names: Iterable[str], cure: str = "") -> None:
     """Raises UserError for the first of `names` that is not among the file's columns."""
     columns = list(columns)
     for name in names:
         if name not in columns:
-            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}{hint(columns)}")
+            raise UserError(f"{path} has no column {name!r}{nearest(name, columns)}{hint(columns)}{cure}")
 
 
 def batches(frame: pl.LazyFrame, path: Path, num_rows: int) -> Iterator[pl.DataFrame]:

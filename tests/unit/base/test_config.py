@@ -74,6 +74,12 @@ def test_good_values_arrive_with_their_types() -> None:
         ({"limit": True}, "top.limit=True must be a whole number or null, not bool"),
         ({"names": {"a": "b"}}, "top.names.a='b' must be a number, not str"),
         ({"names": {1: 2}}, "top.names=1 must be a text, not int"),
+        (
+            {"sizes": "3,4"},
+            "top.sizes='3,4' must be a list of a whole number or 'all', not str; a list is written [3,4]",
+        ),
+        ({"needed": True}, "must be a text, not bool; a text of digits or words of YAML stands within quotation marks"),
+        ({"names": "b.npy"}, "must be a mapping to a number, not str; a mapping is written {NAME: b.npy}"),
         ({"names": [1]}, "top.names=[1] must be a mapping to a number, not list"),
         ({"inner": 3}, "config section 'top.inner' must be a mapping of keys to values, not 3"),
         ({"inner": {"depth": -1}}, "config section 'top.inner': depth must not be negative"),

@@ -69,6 +69,9 @@ def test_a_flag_that_is_a_setting(
         ("prepare.separator=;", "did you mean prepare.options.separator?"),
         ("epochs=3", "override 'epochs=3' must read section.key=value; did you mean train.epochs=3?"),
         ("k_core=3", "override 'k_core=3' must read section.key=value; did you mean prepare.k_core=3?"),
+        ("quickstart", "override 'quickstart' must read section.key=value; did you mean --config quickstart?"),
+        ("mine.yml", "did you mean --config mine.yml?"),
+        (__file__, f"did you mean `python -m dualgnn_dist.prepare --inspect {__file__}`"),
         ("prepare.input=*.csv", "within quotation marks, as \"prepare.input='TEXT'\""),
         ("prepare.options.min_ratng=3", "unknown config key 'prepare.options.min_ratng'; did you mean 'min_rating'?"),
         ("model.max_co_users=201", "model.max_co_users=201 asks for more co-users than prepare.num_co_users=200"),
@@ -78,6 +81,13 @@ def test_an_override_in_the_wrong_place(override: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         load_prepare(None, ["prepare.format=table", override])
     assert message in str(error.value)
+
+
+def test_nothing_to_prepare_or_to_train_says_how_to_begin() -> None:
+    with pytest.raises(UserError, match="`--inspect FILE` prints a config that fits a log"):
+        load_prepare(None)
+    with pytest.raises(UserError, match=r"name a config with --config FILE; did you mean --config mine\.yaml\?"):
+        train.main(["run.seed=3", "mine.yaml"])
 
 
 def test_more_co_users_than_the_store_will_keep_are_refused_before_it_is_made(tmp_path: Path) -> None:

@@ -94,5 +94,6 @@ def _ratings(path: Path) -> TextTable:
         return TextTable(path, separator, names=names)
     table = TextTable(path, separator)
     if table.columns != names:
-        raise UserError(f"{path}, line 1: the header must be {','.join(names)}, not {','.join(table.columns)}")
+        header = ",".join(table.columns)[:200]
+        raise UserError(f"{path}, line 1: the header must be {','.join(names)}, not {header}; others are for 'table'")
     return table

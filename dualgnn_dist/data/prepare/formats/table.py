@@ -17,6 +17,7 @@ from dualgnn_dist.data.prepare.formats.readers.expression import parsed
 from dualgnn_dist.data.prepare.formats.readers.feature_files import FeatureFiles
 from dualgnn_dist.data.prepare.formats.readers.nulls import Nulls
 from dualgnn_dist.data.prepare.raw_data import Glob, Modalities, RawData, RawModality, Tally
+from dualgnn_dist.data.prepare.reading import require_columns
 from dualgnn_dist.data.prepare.tabular.opening import TextOptions, opened_input
 from dualgnn_dist.data.prepare.tabular.plain import encoding_of
 from dualgnn_dist.data.prepare.tabular.rows import Rows
@@ -126,6 +127,10 @@ def raw_data_of(
         min_rating=options.min_rating,
         ids=Ids(options.id_type),
     )
+    for what, name in columns.in_file.items():
+        cure = f"`python -m dualgnn_dist.prepare --inspect {rows.path}` prints a config that fits"
+        cure = f"; name it with prepare.options.{what}_column, or {cure}" if sources else ""  # a file, no Python table
+        require_columns(rows.path, rows.columns, [name], cure)
     return RawData(
         read_columns(rows, columns, tally := Tally()),
         features,

@@ -88,7 +88,11 @@ def test_tokens_from_parquet(folder: Path, make: Make) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("user,item", "usr,item", "raw.csv has no column 'user'; did you mean 'usr'"),
+        (
+            "user,item",
+            "usr,item",
+            "no column 'user'; did you mean 'usr'.; name it with prepare.options.user_column, or `.* --inspect",
+        ),
         (
             "2,10,3",
             "-2,10,3",
