@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 import yaml
 
+from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
@@ -28,6 +30,8 @@ from dualgnn_dist.results.finished_run import FinishedRun
 from dualgnn_dist.training import checkpoint
 from dualgnn_dist.training.load import load, load_prepare
 from tests.conformance.test_formats import WRITERS
+from tests.unit.data.prepare.formats.shapes import WRITERS as SHAPES
+from tests.unit.data.prepare.formats.shapes import write_safetensors
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TOKENS = [
@@ -119,13 +123,46 @@ def _write_format(name: str, folder: Path) -> dict[str, Any]:
     return {"format": name, "num_threads": 1, "num_co_users": 4, "overwrite": True, "k_core": 1, **section}
 
 
+def _write_shape(ending: str, folder: Path) -> dict[str, Any]:
+    """A log of two parts with times, nulls and events, and features in a matrix with ids and as columns."""
+    generator = np.random.default_rng(4)
+    frame = pl.DataFrame(
+        {
+            "user": pl.Series([None, *generator.integers(0, 6, 59).tolist()]),
+            "item": generator.integers(0, 5, 60),
+            "time": [f"2024-05-{1 + k // 3:02}T10:00:0{k % 3}Z" for k in range(60)],
+            "event": generator.choice(["like", "view"], 60),
+        }
+    )
+    for k, part in enumerate((frame[:30], frame[30:])):
+        path = folder / "log" / f"part=p{k}" / f"{k}{ending}"
+        path.parent.mkdir(parents=True)
+        SHAPES[ending](part, path)
+    vectors = generator.normal(size=(5, 3)).astype(np.float32)
+    np.savez_compressed(folder / "v.npz", v=vectors, ids=np.arange(5))
+    write_safetensors(folder / "w.safetensors", {"w": ("F32", vectors), "ids": ("I64", np.arange(5))})
+    labels = pl.DataFrame({"item": range(5), "v": vectors.tolist(), "label": [["a"], ["a", "b"], [], None, ["c"]]})
+    labels.write_ipc(folder / "items.arrow")
+    labels.write_ndjson(folder / "items.jsonl")
+    sources = {
+        "npz": {"file": "../v.npz", "column": "v", "items": "ids"},
+        "safe": {"file": "../w.safetensors", "column": "w", "items": "ids"},
+        "column": {"file": "../items.arrow", "column": "v"},
+        "label": {"file": "../items.jsonl", "column": "label"},
+    }
+    options = {"timestamp_column": "time", "nulls": "drop", "where": "event = 'like' or part = 'p1'"}
+    section = {"format": "table", "input": str(folder / "log"), "modalities": sources, "options": options}
+    return {**section, "split": "user_time", "split_shares": [0.5, 0.25, 0.25], "num_threads": 1, "overwrite": True}
+
+
 def _read_format(folder: Path, section: dict[str, Any]) -> None:
     """Either a store whose counts add up, or a refusal that leaves nothing behind."""
     beside = folder.with_name("made")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        store = Store.open(prepare(PrepareConfig(**section), beside / "store", say=lambda line: None))
+        config = from_mapping(PrepareConfig, section)
+        store = Store.open(prepare(config, beside / "store", say=lambda line: None))
     except ValueError:
         assert list(beside.iterdir()) == [], "a refusal left something behind"
         raise
@@ -209,6 +246,7 @@ TARGETS: dict[str, dict[str, Target]] = {
     "formats": {
         name: Target(partial(_write_format, name), _read_format) for name in sorted(WRITERS) if name != "synthetic"
     },
+    "shapes": {ending: Target(partial(_write_shape, ending), _read_format) for ending in SHAPES},
     "config": {"run.yaml": Target(_write_config, _read_config)},
     "manifest": {
         "verified": Target(_write_store, _read_store),

@@ -18,6 +18,7 @@ ROOT = Path(dualgnn_dist.__file__).parents[1]
 PUBLIC = [
     "Store",
     "prepare_store",
+    "prepare_table",
     "RunConfig",
     "load_config",
     "start_run",

@@ -16,7 +16,7 @@ from tests.fuzz_targets import TARGETS, damage
 READERS = [
     (target, name) for target, readers in TARGETS.items() for name, reader in readers.items() if not reader.is_slow
 ]
-EXAMPLES = {"formats": 30, "config": 150, "manifest": 30}
+EXAMPLES = {"formats": 30, "shapes": 8, "config": 150, "manifest": 30}
 SEEDS = st.integers(0, 1 << 32)
 
 

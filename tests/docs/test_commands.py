@@ -19,7 +19,17 @@ from dualgnn_dist.training.sweep.load import load_sweep
 from tests.docs.pages import PAGES, ROOT, VERBS, Command, commands, commands_of, fences
 
 COMMANDS = commands()
-PUBLIC = ["Store", "prepare_store", "load_config", "start_run", "FinishedRun", "Recommender", "MODELS", "FORMATS"]
+PUBLIC = [
+    "Store",
+    "prepare_store",
+    "prepare_table",
+    "load_config",
+    "start_run",
+    "FinishedRun",
+    "Recommender",
+    "MODELS",
+    "FORMATS",
+]
 DEMO = ROOT / "configs/quickstart.yaml"
 
 

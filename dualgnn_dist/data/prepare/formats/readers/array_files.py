@@ -24,7 +24,10 @@ from dualgnn_dist.data.prepare.reading import BLOCK_BYTES, existing, numbered, r
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 BFLOAT16 = "BF16"
 MAX_HEADER = 100_000_000  # bytes, what the format itself allows
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError, SyntaxError, NotImplementedError)
+DAMAGED = (  # OSError: a place in the archive's directory that no file has
+    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError, SyntaxError, NotImplementedError),
+    *(RuntimeError, OSError),
+)
 
 
 @dataclass(frozen=True)

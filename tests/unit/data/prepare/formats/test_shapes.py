@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,9 +18,9 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.prepare.raw_data import Glob
 from dualgnn_dist.data.store.reader import Store
+from tests.unit.data.prepare.formats.shapes import WRITERS
 
 Make = Callable[..., Store]
-Writer = Callable[[pl.DataFrame, Path], None]
 SECTION: dict[str, Any] = {"format": "table", "split": "leave_one_out", "options": {"timestamp_column": "time"}}
 
 
@@ -37,47 +34,6 @@ def log(num_rows: int = 90) -> pl.DataFrame:
             "country": np.repeat(["at", "b/c d", "ch"], num_rows // 3),
         }
     )
-
-
-def compressed(write: Writer, kind: str) -> Writer:
-    def run(frame: pl.DataFrame, path: Path) -> None:
-        plain = path.with_suffix("")
-        write(frame, plain)
-        text = plain.read_bytes()
-        packed = {
-            "gzip": gzip.compress,
-            "bz2": bz2.compress,
-            "zstd": lambda text: pa.Codec("zstd").compress(text, asbytes=True),
-        }[kind](text)
-        if kind == "zstd":  # a frame that names its size, as the command line writes it
-            with pa.CompressedOutputStream(str(path), "zstd") as file:
-                file.write(text)
-        else:
-            path.write_bytes(packed)
-        plain.unlink()
-
-    return run
-
-
-def arrow_stream(frame: pl.DataFrame, path: Path) -> None:
-    table = frame.to_arrow()
-    with pa.ipc.new_stream(str(path), table.schema) as stream:
-        stream.write_table(table, max_chunksize=7)
-
-
-CSV: Writer = pl.DataFrame.write_csv
-JSON: Writer = pl.DataFrame.write_ndjson
-WRITERS: dict[str, Writer] = {
-    ".csv": CSV,
-    ".tsv": lambda frame, path: frame.write_csv(path, separator="\t"),
-    ".jsonl": JSON,
-    ".parquet": lambda frame, path: frame.write_parquet(path, row_group_size=13),
-    ".feather": lambda frame, path: frame.write_ipc(path, compression="zstd"),
-    ".arrows": arrow_stream,
-    ".csv.gz": compressed(CSV, "gzip"),
-    ".jsonl.zst": compressed(JSON, "zstd"),
-    ".tsv.bz2": compressed(lambda frame, path: frame.write_csv(path, separator="\t"), "bz2"),
-}
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from dualgnn_dist.base.config import from_mapping, plain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.prepare.config import PrepareConfig
 from dualgnn_dist.data.store.reader import Store
+from tests.unit.data.prepare.formats.shapes import write_safetensors
 from tests.unit.data.prepare.stores import every
 
 Make = Callable[..., Store]
@@ -36,16 +37,6 @@ def make(make: Make, folder: Path) -> Make:
         return make(lines, **section, modalities=modalities)
 
     return run
-
-
-def write_safetensors(path: Path, tensors: dict[str, tuple[str, np.ndarray]]) -> None:
-    header: dict[str, Any] = {"__metadata__": {"made": "here"}}
-    start = 0
-    for name, (kind, array) in tensors.items():
-        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [start, start + array.nbytes]}
-        start += array.nbytes
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(a.tobytes() for _, a in tensors.values()))
 
 
 def write_vectors(folder: Path) -> dict[str, Any]:
