@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -182,3 +183,26 @@ def test_two_processes_that_start_together_copy_once(s3: str, tiny_store: Path) 
     said = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert "".join(said).count("copying s3://") == 1, said
+
+
+@pytest.mark.parametrize("shape", ["file", "folder", "glob"])
+def test_a_log_in_a_bucket(s3: str, shape: str, call: Callable[..., Any], tmp_path: Path) -> None:
+    log = "".join(f"{user},{item}\n" for user in range(6) for item in range(5))
+    (tmp_path / "log.csv").write_text(f"user,item\n{log}")
+    pl.DataFrame({"item": range(5), "v": [[float(k)] for k in range(5)]}).write_parquet(tmp_path / "items.parquet")
+    there = RemoteFolder.at(s3)
+    for name in ("log/day=1/part.csv", "log/_SUCCESS", "items.parquet"):
+        there.upload(tmp_path / ("items.parquet" if name == "items.parquet" else "log.csv"), name)
+    source = {
+        "file": f"prepare.input={join(s3, 'log', 'day=1', 'part.csv')}",
+        "folder": f"prepare.input={join(s3, 'log')}",
+        "glob": f"prepare.input={{glob: '{s3.replace('?', '/log/**/*.csv?')}'}}",
+    }[shape]
+    section = ["prepare.format=table", "prepare.split=random", source]
+    beside = f"prepare.modalities.v={'../../items.parquet' if shape == 'file' else '../items.parquet'}"
+    said = call(prepare.main, "--output", str(tmp_path / "store"), *section, beside)
+    assert said.code == 0 and "fetching s3://" in said.output and "30 rows, 30 interactions" in said.output, said
+    assert "5 of 5 items" in said.output
+    missing = call(prepare.main, "--output", str(tmp_path / "other"), *section, beside.replace("items", "itms"))
+    assert missing.code == 2 and "itms.parquet does not exist" in missing.error, missing
+    assert "s3://" in missing.error and "fetched" not in missing.error, missing

@@ -154,8 +154,9 @@ def _name(url: str) -> str:
 
 
 def _root_of(pattern: str) -> str:
-    scheme, _, rest = pattern.partition("://")
-    return f"{scheme}://{fixed_part(rest)}"
+    path, mark, query = pattern.partition("?")  # a `?` of a URL begins its options
+    scheme, _, rest = path.partition("://")
+    return f"{scheme}://{fixed_part(rest)}{mark}{query}"
 
 
 def _texts(value: Any) -> Iterator[str]:
