@@ -1,6 +1,7 @@
 """Raw data -> store. The steps, each a file, and what they hand on.
 
 config         the `prepare` section of a config
+fetching       raw data behind URLs
 formats        input files -> RawData: blocks of interactions and features under raw ids
 frames         polars, with which formats read tables
 raw_data       what a format yields
@@ -10,14 +11,12 @@ ids            raw ids -> row indices
 lookup         an id's row
 interactions   interactions as columns of row indices
 scratch        where what is as long as the interactions lies: on the disk
-catalogue      item ids of the modalities against those of the log
 filter         duplicates, k-core
 split          which interactions train
 counting_sort  both sparse directions of the training interactions
 cooccurrence   users that share items
-scale          how large the columns of modalities are
-features       modalities in item order
-fetching       raw data behind URLs
+content        the catalogue: which items, and their modalities
+writing        interactions and graphs as tables of the store
 pipeline       all of it, in this order, into a StoreWriter
 inspect        what a file looks like, and the config that fits it
 """

@@ -65,13 +65,13 @@ def _page_of(path: Path, modalities: Sequence[str], store: str, urls: Mapping[st
     """The page of a file here; `urls` says what it is a copy of."""
     source, profiles = _profiled(source_of(path))
     source, profiles, roles = _with_roles(source, profiles)
-    found = modalities_of(source, roles["item"].column, modalities)
-    values, facts, refused = _tried(source, profiles, roles, found)
+    features = modalities_of(source, roles["item"].column, modalities)
+    values, facts, refused = _tried(source, profiles, roles, features)
     for copy, url in urls.items():
         if values["input"] in (copy, {"glob": copy}):
             values["input"] = {"glob": url} if isinstance(values["input"], dict) else url
         refused = None if refused is None else refused.replace(copy, url)
-    return Page(source, profiles, roles, found, facts, refused).text(values, store)
+    return Page(source, profiles, roles, features, facts, refused).text(values, store)
 
 
 def _profiled(source: Source) -> tuple[Source, dict[str, ColumnProfile]]:
@@ -139,11 +139,11 @@ def _refuse_catalogue(source: Source, profiles: Mapping[str, ColumnProfile], rol
 
 
 def _tried(
-    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], found: Modalities
+    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], features: Modalities
 ) -> tuple[dict[str, Any], Facts, str | None]:
     """The first config that the data fit, what is counted with it, and why an earlier one was refused."""
     refused: UserError | None = None
-    for values in _configs(source, profiles, roles, found):
+    for values in _configs(source, profiles, roles, features):
         try:
             facts = facts_of(from_mapping(PrepareConfig, values, "prepare"))
         except UserError as error:
@@ -157,12 +157,12 @@ def _tried(
 
 
 def _configs(
-    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], found: Modalities
+    source: Source, profiles: Mapping[str, ColumnProfile], roles: Mapping[str, Role], features: Modalities
 ) -> Iterator[dict[str, Any]]:
     """What is tried, the best first."""
     values: dict[str, Any] = {"format": source.format, "input": _input(source)}
-    if found.named:
-        values["modalities"] = found.named
+    if features.named:
+        values["modalities"] = features.named
     is_guessed = source.format in USUAL
     with_times = "timestamp" in roles and (not is_guessed or _has_times(profiles[roles["timestamp"].column]))
     by_labels = source.split or ("given" if is_guessed and "split" in roles else None)

@@ -189,7 +189,7 @@ from dualgnn_dist.data.prepare.config import PrepareConfig
 def killed(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
-pipeline._write_cooccurrence = killed
+pipeline.write_cooccurrence = killed
 options = {{"timestamp_column": "time"}}
 pipeline.prepare(PrepareConfig(format="table", input={log!r}, split="random", options=options), Path({store!r}))
 """

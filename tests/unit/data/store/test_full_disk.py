@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.catalogue import match
-from dualgnn_dist.data.prepare.features import write_features
+from dualgnn_dist.data.prepare.content.catalogue import match
+from dualgnn_dist.data.prepare.content.features import write_features
 from dualgnn_dist.data.prepare.frames import pl
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawData, RawModality

@@ -11,11 +11,11 @@ import pyarrow as pa
 from dualgnn_dist.base.csr import ShardedCSR
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.storage.space import explained, reserve
-from dualgnn_dist.data.prepare.catalogue import Catalogue, file_of
+from dualgnn_dist.data.prepare.content.catalogue import Catalogue, file_of
+from dualgnn_dist.data.prepare.content.scale import CURE, REFUSED, Scales, largest_of, warning
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality, TokenLists
 from dualgnn_dist.data.prepare.reading import BLOCK_BYTES, refuse_first
-from dualgnn_dist.data.prepare.scale import CURE, REFUSED, Scales, largest_of, warning
 from dualgnn_dist.data.prepare.scratch import ADVICE
 from dualgnn_dist.data.store.schema import ModalityInfo
 from dualgnn_dist.data.store.writer import StoreWriter

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare.scale import Scales
+from dualgnn_dist.data.prepare.content.scale import Scales
 from dualgnn_dist.data.store.reader import Store
 from tests.unit.data.prepare.stores import every
 

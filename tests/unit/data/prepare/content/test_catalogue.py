@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from dualgnn_dist.base.config import from_mapping
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.data.prepare import catalogue
-from dualgnn_dist.data.prepare.catalogue import match
 from dualgnn_dist.data.prepare.config import PrepareConfig
+from dualgnn_dist.data.prepare.content import catalogue
+from dualgnn_dist.data.prepare.content.catalogue import match
 from dualgnn_dist.data.prepare.ids import IdTable
 from dualgnn_dist.data.prepare.pipeline import prepare
 from dualgnn_dist.data.prepare.raw_data import RawData
