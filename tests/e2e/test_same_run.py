@@ -117,7 +117,7 @@ def test_an_empty_feature_file_and_a_folder_for_a_file(refused: Call, tmp_path: 
     (tmp_path / "empty.npy").touch()
     table = "prepare.format=table", "prepare.split=random"
     said = refused(prepare.main, "--output", tmp_path / "store", *table, f"prepare.input={tmp_path}")
-    assert f"{tmp_path} is a folder; name a file in it" in said
+    assert f"{tmp_path} holds files of several kinds (empty.npy, clicks.csv); name those of the log" in said
     input_and_features = f"prepare.input={tmp_path / 'clicks.csv'}", "prepare.modalities.visual=empty.npy"
     said = refused(prepare.main, "--output", tmp_path / "store", *table, *input_and_features)
     assert "empty.npy is not a .npy file of numbers" in said
