@@ -29,7 +29,7 @@ from dualgnn_dist.data.prepare.formats.synthetic import SyntheticOptions
 
 PART_ROWS = 250_000
 PARTS_A_DAY = 8
-COLUMNS = ("shape", "package", "read s", "filter to graphs s", "all s", "peak MiB", "file MiB", "error")
+COLUMNS = ("shape", "package", "read s", "filter to graphs s", "all s", "read MiB", "peak MiB", "file MiB", "error")
 
 
 def main() -> None:
@@ -77,7 +77,14 @@ def one(shape: str, path: Path, package: str, root: str, folder: Path) -> dict[s
     shutil.rmtree(folder / "store")
     later = sum(seconds[stage] for stage in ("filter", "split", "interactions", "graphs"))
     figures = {"read s": seconds["read"], "filter to graphs s": later, "all s": seconds["all"]}
-    return row | {name: round(value, 1) for name, value in figures.items()} | {"peak MiB": measured["mib"]["all"]}
+    return (
+        row
+        | {name: round(value, 1) for name, value in figures.items()}
+        | {
+            "read MiB": measured["mib"]["read"],
+            "peak MiB": measured["mib"]["all"],
+        }
+    )
 
 
 def size_of(path: Path) -> int:

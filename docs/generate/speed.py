@@ -96,6 +96,21 @@ def preparing() -> str:
     return sourced(table([f"{short(row['size'])} interactions", *parts], cells), "prepare")
 
 
+def shapes_of_logs() -> str:
+    """`prepare` from the same interactions in several shapes, and as far as another checkout knows them."""
+    values = result("reading")
+    rows = {(row["shape"], row["package"]): row for row in values["rows"]}
+    cells = []
+    for shape in dict.fromkeys(row["shape"] for row in values["rows"]):
+        this, other = rows[shape, "this"], rows.get((shape, "other"), {})
+        before = "refused" if other.get("error") else f"{other['all s']:.0f} s" if other else ""
+        figures = f"{this['file MiB']:,}", f"{this['read s']:.1f}", f"{this['all s']:.0f} s"
+        cells.append([shape, *figures, before, f"{this['peak MiB']:,}"])
+    size = short(values["options"]["interactions"])
+    headings = [f"{size} interactions as", "MiB", "read s", "all", "all, before", "peak MiB"]
+    return sourced(table(headings, cells), "reading")
+
+
 def time_to_quality() -> str:
     """Seconds until a validation Recall@20 that both arms reach."""
     names = ("time_to_quality_gowalla", "time_to_quality_movielens_1m_vt")
@@ -201,6 +216,7 @@ def blocks() -> dict[str, Callable[[], str]]:
         ("speed-graph", graph_sizes),
         ("speed-whole-graph", whole_graph),
         ("speed-prepare", preparing),
+        ("speed-reading", shapes_of_logs),
         ("speed-quality", time_to_quality),
         ("speed-workers", workers),
         ("speed-ray-workers", ray_workers),
