@@ -36,6 +36,8 @@ def fetched(config: PrepareConfig, store: Path, say: Say) -> Iterator[PrepareCon
     if not any(is_url(text) for text in _texts([_pattern_or_path(config.input), config.modalities])):
         yield config
         return
+    for left in sorted(store.parent.glob(f".{store.name}.fetched-*")):
+        say(f"{left}, left by a prepare that was killed, holds copies of raw data; delete it")
     with tempfile.TemporaryDirectory(prefix=f".{store.name}.fetched-", dir=store.parent) as name:
         copies = _Copies(Path(name), say)
         try:

@@ -84,6 +84,20 @@ def test_atomic_options(folder: Path, make: Make) -> None:
     assert store.ids("items").to_pylist() == [5, 7, 10, 30]
 
 
+def test_rows_are_chosen_and_left_out_as_in_a_table(folder: Path, make: Make) -> None:
+    atomic(folder)
+    header, *lines = INTER.splitlines()
+    (folder / "small.inter").write_text("\n".join([header, "\t" + lines[0].split("\t", 1)[1], *lines]))
+    with pytest.raises(UserError, match=r"1 without 'user_id' \(the first: .*small\.inter, line 2\); .*nulls=drop"):
+        make(**ATOMIC)
+    rows = make(**ATOMIC, options={"nulls": "drop"}).manifest.settings["rows"]
+    assert rows["read"] == len(lines) + 1 and rows["nulls"] == 1
+    rows = make(**ATOMIC, options={"where": "user_id is not null"}).manifest.settings["rows"]
+    assert rows["where"] == 1
+    with pytest.raises(UserError, match=r"where=.*no column 'usr_id'; did you mean 'user_id'"):
+        make(**ATOMIC, options={"where": "usr_id = 'a'"})
+
+
 def test_benchmark_parts(folder: Path, make: Make) -> None:
     header, *lines = INTER.splitlines()
     for part, number in (("train", 0), ("dev", 1), ("test", 2)):

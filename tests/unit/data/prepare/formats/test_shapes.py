@@ -104,10 +104,14 @@ def test_urls(folder: Path, make: Make, expected: str, shape: str) -> None:
     source: Any = {"file": f"{url}/log.csv", "folder": f"{url}/log", "glob": {"glob": f"{url}/log/**/*.csv"}}[shape]
     beside = "items.parquet" if shape == "file" else "../items.parquet"
     lines: list[str] = []
+    left = folder.parent / ".store.fetched-abc"
+    left.mkdir()
     store = make(lines, **SECTION, input=source, modalities={"v": beside, "w": f"{url}/items.parquet"})
     assert make(**SECTION, input=source).manifest.fingerprint == expected
     assert store.manifest.modalities.keys() == {"v", "w"}
     assert any(line.startswith(f"fetching {url}") for line in lines)
+    assert any(line.startswith(f"{left}, left by a prepare that was killed") for line in lines) and left.is_dir()
+    left.rmdir()
     assert not [path for path in folder.parent.iterdir() if "fetched" in path.name]
     assert not [name for name in store.manifest.sources if "fetched" in name]
     with pytest.raises(UserError, match=rf"{url}/.*itms.parquet does not exist"):
