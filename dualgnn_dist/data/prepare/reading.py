@@ -171,32 +171,45 @@ def npy_array(path: Path) -> np.ndarray:
     return array
 
 
-def npy_modality(path: Path, items: pl.Series | None = None) -> RawModality:
-    """A dense modality from a `.npy` file; see `array_modality`."""
-    return array_modality(path, npy_array(path), items)
-
-
 def array_modality(path: Path, array: np.ndarray, items: pl.Series | None = None) -> RawModality:
-    """A dense modality from the array [items, D] of a file.
+    """A dense modality from the array [items, D] of a file; see `dense_modality`."""
+    return dense_modality(
+        path,
+        array.shape,
+        array.dtype,
+        lambda num_rows: (array[start : start + num_rows] for start in range(0, len(array), num_rows)),
+        items,
+    )
+
+
+def dense_modality(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    chunks: Callable[[int], Iterator[np.ndarray]],
+    items: pl.Series | None,
+) -> RawModality:
+    """A dense modality from a matrix [items, D] that comes in chunks.
 
     Args:
+        chunks: its rows, so many at once, the last may be fewer; read anew with every call.
         items: the item id of every row; None where a row's number is its item's id.
 
     Raises:
-        UserError: it is no array of numbers, or has a wrong shape.
+        UserError: it is no matrix of numbers, or there are more or fewer ids than rows.
     """
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise UserError(f"{path} must hold numbers of shape [items, D], not {array.dtype} {list(array.shape)}")
-    if items is not None and len(items) != len(array):
-        raise UserError(f"{path} has {len(array)} rows, but there are {len(items)} item ids for them")
-    rows = max(1, BLOCK_BYTES // (array.shape[1] * array.itemsize))
+    if len(shape) != 2 or 0 in shape or dtype.kind not in "fiu":
+        raise UserError(f"{path} must hold numbers of shape [items, D], not {dtype} {list(shape)}")
+    num_items, dimension = shape
+    if items is not None and len(items) != num_items:
+        raise UserError(f"{path} has {num_items} rows, but there are {len(items)} item ids for them")
+    num_rows = max(1, BLOCK_BYTES // (dimension * dtype.itemsize))
 
     def blocks() -> Iterator[FeatureBlock]:
-        for start in range(0, len(array), rows):
-            yield FeatureBlock(
-                start, None if items is None else items[start : start + rows], array[start : start + rows]
-            )
+        for number, chunk in enumerate(chunks(num_rows)):
+            start = number * num_rows
+            yield FeatureBlock(start, None if items is None else items[start : start + num_rows], chunk)
 
-    dtype, place = "float16" if array.dtype == np.float16 else "float32", numbered(path, "row")
-    ids = pl.int_range(len(array), eager=True) if items is None else items
-    return RawModality("dense", array.shape[1], dtype, place, blocks, items is None, items=lambda: [(ids, place)])
+    stored, place = "float16" if dtype == np.float16 else "float32", numbered(path, "row")
+    ids = pl.int_range(num_items, eager=True) if items is None else items
+    return RawModality("dense", dimension, stored, place, blocks, items is None, items=lambda: [(ids, place)])

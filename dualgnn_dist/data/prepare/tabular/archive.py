@@ -25,7 +25,7 @@ def archive_of(path: Path) -> Path | None:
 @contextmanager
 def opened_member(archive: Path, path: Path) -> Iterator[Stream]:
     """The bytes of `archive/name`. Raises UserError where they cannot be read."""
-    with readable(archive), _archive(archive) as members:
+    with opened_archive(archive) as members:
         try:
             file = members.open(path.relative_to(archive).as_posix())
         except KeyError as error:
@@ -42,7 +42,7 @@ def only_member(archive: Path, names: Collection[str]) -> Path:
     Raises:
         UserError: there is none, or several; the archive is damaged, or has a path that leads out of it.
     """
-    with readable(archive), _archive(existing(archive)) as opened:
+    with opened_archive(existing(archive)) as opened:
         members = [info.filename for info in opened.infolist() if not info.is_dir()]
     outside = [name for name in members if ".." in PurePosixPath(name.replace("\\", "/")).parts or name[:1] in "/\\"]
     if outside:
@@ -57,13 +57,15 @@ def only_member(archive: Path, names: Collection[str]) -> Path:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except DAMAGED as error:
-        raise UserError(f"{path} is no zip archive, or a damaged one: {_words(error)}; fetch it again") from error
-    with archive:
-        yield archive
+def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive. Raises UserError where the file is none, is damaged, or cannot be read."""
+    with readable(path):
+        try:
+            archive = zipfile.ZipFile(path)
+        except DAMAGED as error:
+            raise UserError(f"{path} is no zip archive, or a damaged one: {_words(error)}; fetch it again") from error
+        with archive:
+            yield archive
 
 
 class Stream(io.RawIOBase):

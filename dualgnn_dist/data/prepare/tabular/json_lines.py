@@ -24,7 +24,7 @@ from dualgnn_dist.data.prepare.raw_data import Place
 from dualgnn_dist.data.prepare.reading import at_lines
 from dualgnn_dist.data.prepare.tabular.ahead import ahead
 from dualgnn_dist.data.prepare.tabular.chunks import Chunks
-from dualgnn_dist.data.prepare.tabular.plain import plain_text
+from dualgnn_dist.data.prepare.tabular.plain import NAME_ENCODING, plain_text
 
 SAMPLE = 10_000  # lines whose keys are looked at
 NEW_LINE = ord("\n")
@@ -114,13 +114,10 @@ class JsonLinesTable:
         try:
             record = json.loads(line.decode(), parse_constant=_no_constant)
         except UnicodeDecodeError as error:
-            cure = "set prepare.options.encoding to what it is, often latin-1 or cp1252"
-            raise UserError(f"{where}{line[:40].strip()!r} is not UTF-8; {cure}") from error
+            raise UserError(f"{where}{line[:40].strip()!r} is not UTF-8; {NAME_ENCODING}") from error
         except (ValueError, RecursionError) as error:
             if number == 1 and line.lstrip()[:1] == b"[":
-                raise UserError(
-                    f"{where}this is one JSON array; write an object a line, as `jq -c '.[]'` does"
-                ) from error
+                raise UserError(where + NO_LINES) from error
             python = "; this is Python's notation: read it with ast.literal_eval, write it with json.dumps"
             cure = python if line.lstrip().startswith(b"{'") else ""
             raise UserError(f"{where}{line[:40].strip()!r} is no JSON object: {error}{cure}") from error

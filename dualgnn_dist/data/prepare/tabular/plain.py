@@ -20,6 +20,7 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 COMPRESSED = (".gz", ".zst", ".bz2")
 COMMON_ENCODINGS = ("utf-8", "latin-1", "cp1252", "iso-8859-15", "utf-16", "cp1251", "gb18030", "shift_jis", "euc_kr")
 PIECE_BYTES = 1 << 20
+NAME_ENCODING = "set prepare.options.encoding to what it is, often latin-1 or cp1252"
 
 
 class Bytes(Protocol):

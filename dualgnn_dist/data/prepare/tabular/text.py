@@ -21,7 +21,7 @@ from dualgnn_dist.data.prepare.reading import Place, at_lines
 from dualgnn_dist.data.prepare.tabular import records
 from dualgnn_dist.data.prepare.tabular.ahead import ahead
 from dualgnn_dist.data.prepare.tabular.chunks import HEADER_BYTES, Chunks
-from dualgnn_dist.data.prepare.tabular.plain import plain_text
+from dualgnn_dist.data.prepare.tabular.plain import NAME_ENCODING, plain_text
 
 Quotes = Literal["one_line", "many_lines", "none"]
 QUOTES = {"none": records.NO_QUOTES, "one_line": records.ONE_LINE, "many_lines": records.MANY_LINES}
@@ -116,7 +116,7 @@ def _texts(values: pa.Array, table: TextTable, lines: np.ndarray) -> pl.Series:
             try:
                 str(value.as_py() or b"", "utf-8")
             except UnicodeDecodeError as error:
-                cure = "set prepare.options.encoding to what it is, often latin-1 or cp1252"
+                cure = NAME_ENCODING
                 if table.encoding is None:
                     cure = "save the file in that encoding, as with `iconv -f LATIN1 -t UTF-8`"
                 raise UserError(f"{table.path}, line {line}: {value.as_py()[:40]!r} is not UTF-8; {cure}") from error

@@ -6,10 +6,10 @@ memory: mapped here without the library of that name, which would hand out copie
 
 from __future__ import annotations
 
+import io
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,16 +18,13 @@ import numpy as np
 
 from dualgnn_dist.base.errors import UserError, nearest
 from dualgnn_dist.data.prepare.frames import pl
-from dualgnn_dist.data.prepare.raw_data import FeatureBlock, RawModality
-from dualgnn_dist.data.prepare.reading import BLOCK_BYTES, existing, numbered, readable
+from dualgnn_dist.data.prepare.raw_data import RawModality
+from dualgnn_dist.data.prepare.reading import dense_modality, existing, readable
+from dualgnn_dist.data.prepare.tabular.archive import opened_archive, opened_member
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 BFLOAT16 = "BF16"
 MAX_HEADER = 100_000_000  # bytes, what the format itself allows
-DAMAGED = (  # OSError: a place in the archive's directory that no file has
-    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError, SyntaxError, NotImplementedError),
-    *(RuntimeError, OSError),
-)
 
 
 @dataclass(frozen=True)
@@ -45,22 +42,8 @@ class StoredArray:
     chunks: Callable[[int], Iterator[np.ndarray]]
 
     def modality(self, items: pl.Series | None) -> RawModality:
-        """As `reading.array_modality`."""
-        if len(self.shape) != 2 or 0 in self.shape or self.dtype.kind not in "fiu":
-            raise UserError(f"{self.path} must hold numbers of shape [items, D], not {self.dtype} {list(self.shape)}")
-        if items is not None and len(items) != self.shape[0]:
-            raise UserError(f"{self.path} has {self.shape[0]} rows, but there are {len(items)} item ids for them")
-        num_rows = max(1, BLOCK_BYTES // (self.shape[1] * self.dtype.itemsize))
-
-        def blocks() -> Iterator[FeatureBlock]:
-            row = 0
-            for chunk in self.chunks(num_rows):
-                yield FeatureBlock(row, None if items is None else items[row : row + len(chunk)], chunk)
-                row += len(chunk)
-
-        dtype, place = "float16" if self.dtype == np.float16 else "float32", numbered(self.path, "row")
-        ids = pl.int_range(self.shape[0], eager=True) if items is None else items
-        return RawModality("dense", self.shape[1], dtype, place, blocks, items is None, lambda: [(ids, place)])
+        """As `reading.dense_modality`."""
+        return dense_modality(self.path, self.shape, self.dtype, self.chunks, items)
 
     def whole(self) -> np.ndarray:
         """All of it, for what is small."""
@@ -90,13 +73,13 @@ def stored_array(path: Path, name: str | None) -> StoredArray:
 def array_names(path: Path) -> list[str]:
     """The arrays of a file."""
     if path.suffix == ".npz":
-        with _zip(path) as archive:
+        with opened_archive(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     return [name for name in _header(path)[0] if name != "__metadata__"]
 
 
 def _of_npz(path: Path, name: str) -> StoredArray:
-    with _zip(path) as archive, _refusing(path), archive.open(f"{name}.npy") as file:
+    with _opened(path, name) as file:
         shape, is_fortran, dtype = _npy_header(file)
     if (is_fortran and len(shape) > 1) or dtype.hasobject:
         what = "Python objects" if dtype.hasobject else "columns one after the other; save numpy.ascontiguousarray()"
@@ -104,7 +87,7 @@ def _of_npz(path: Path, name: str) -> StoredArray:
 
     def chunks(num_rows: int) -> Iterator[np.ndarray]:
         row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-        with _zip(path) as archive, _refusing(path), archive.open(f"{name}.npy") as file:
+        with _opened(path, name) as file:
             _npy_header(file)
             for start in range(0, shape[0] if shape else 0, num_rows):
                 size = min(num_rows, shape[0] - start)
@@ -169,21 +152,14 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + size
 
 
-def _zip(path: Path) -> zipfile.ZipFile:
-    with _refusing(path), readable(path):
-        return zipfile.ZipFile(path)
-
-
-class _refusing:
-    """Says of what is damaged that it is."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, DAMAGED) and not isinstance(error, UserError):
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """An array of a `.npz` file as it was saved, and a refusal of what is none."""
+    with opened_member(path, path / f"{name}.npy") as member:
+        try:
+            yield io.BufferedReader(member)
+        except UserError:
+            raise
+        except (ValueError, SyntaxError, EOFError, OverflowError, RecursionError, TypeError) as error:
             words = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UserError(f"{self._path} is no .npz file of numbers, or a damaged one: {words}") from error
+            raise UserError(f"{path} is no .npz file of numbers, or a damaged one: {words}") from error
