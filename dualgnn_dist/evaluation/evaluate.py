@@ -15,6 +15,8 @@ from dualgnn_dist.evaluation.config import Candidates, Protocol, Split
 from dualgnn_dist.evaluation.representations import Representations
 from dualgnn_dist.evaluation.top_k import top_k
 
+# The held-out splits that lie before the one that is ranked; training lies before all.
+_BEFORE: dict[Split | None, tuple[str, ...]] = {"valid": (), "test": ("valid",), None: ("valid", "test")}
 BLOCK = 16_384  # users ranked at a time: bounds the memory for lists and metrics
 
 
@@ -49,13 +51,13 @@ def rank_users(
     item_vectors = representations.items if candidates is None else representations.items[torch.from_numpy(candidates)]
     for start in range(0, len(representations.user_rows), BLOCK):
         users = representations.user_rows[start : start + BLOCK].numpy().astype(np.int32)
-        offsets, held_out = _among(candidates, *store.held_out(split, users), num_items)
+        offsets, held_out = among(candidates, *store.held_out(split, users), num_items)
         beat()
         places = np.flatnonzero(np.diff(offsets))  # ranking a user without held-out items would tell nothing
         if not len(places):
             continue
         vectors = representations.users[start : start + BLOCK][torch.from_numpy(places)]
-        excluded = _among(candidates, *seen_items(store, users[places], split), num_items)
+        excluded = among(candidates, *seen_items(store, users[places], split), num_items)
         ranked, _ = top_k(vectors, item_vectors, excluded, max(ks), num_threads=world.num_threads)
         held_out_offsets = np.append(offsets[places], offsets[-1])
         yield users[places], metrics.user_metrics(ranked, (held_out_offsets, held_out), ks, protocol.ndcg_convention)
@@ -82,21 +84,31 @@ def candidate_items(store: Store, candidates: Candidates) -> np.ndarray | None:
     return np.flatnonzero((store.item_user.degrees() > 0) == (candidates == "warm"))
 
 
-def seen_items(store: Store, users: np.ndarray, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """What is not to be recommended to ascending int32 `users`: offsets int64 [n + 1], items int32 sorted per user."""
-    offsets, items = store.user_item.gather(users)
-    if split == "valid":
-        return offsets, items
-    valid_offsets, valid_items = store.held_out("valid", users)
-    rows = np.concatenate([np.repeat(np.arange(len(users)), np.diff(part)) for part in (offsets, valid_offsets)])
-    both = np.concatenate([items, valid_items])
-    return offsets + valid_offsets, both[np.lexsort((both, rows))]
+def seen_items(store: Store, users: np.ndarray, split: Split | None) -> tuple[np.ndarray, np.ndarray]:
+    """What is not to be recommended to ascending int32 `users`: offsets int64 [n + 1], items int32 sorted per user.
+
+    Args:
+        split: the one that is ranked, whose items count as not seen yet; None where all splits are past.
+    """
+    parts = [store.user_item.gather(users)]
+    parts += [store.held_out(name, users) for name in _BEFORE[split]]
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.concatenate([np.repeat(np.arange(len(users)), np.diff(offsets)) for offsets, _ in parts])
+    items = np.concatenate([items for _, items in parts])
+    total = np.sum([offsets for offsets, _ in parts], axis=0)
+    return total, items[np.lexsort((items, rows))]
 
 
-def _among(
+def among(
     candidates: np.ndarray | None, offsets: np.ndarray, items: np.ndarray, num_items: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of items with the positions in `candidates` in their place, without those that are not there."""
+    """Rows of items with the positions in `candidates` in their place, without those that are not there.
+
+    Args:
+        candidates: int64 ascending, as of `candidate_items`; None for all items.
+        offsets: int64 [n + 1] into `items`.
+    """
     if candidates is None:
         return offsets, items
     position_of_item = np.full(num_items, -1, dtype=np.int32)

@@ -9,6 +9,7 @@ metrics_table      a run's metrics on the screen
 sweep_table        a sweep's trials and winner on the screen
 figures            pictures as PNG files
 compare            runs side by side, tested over users
+recommend          lists for users, items like an item
 explain            what a run learned of its users
 report             a run or a sweep as one HTML page
 """

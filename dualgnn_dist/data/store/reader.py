@@ -5,7 +5,7 @@ mapped.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -172,6 +172,10 @@ class Store:
     def find_id(self, kind: Literal["users", "items"], text: str) -> int | None:
         """The row of the user or item whose raw id is this text; None where there is none."""
         return id_lookup.find(self._ids(kind), text)
+
+    def find_ids(self, kind: Literal["users", "items"], texts: Sequence[str]) -> np.ndarray:
+        """The rows of the users or items whose raw ids are these texts, int64 [n]; -1 where there is none."""
+        return id_lookup.find_all(self._ids(kind), texts)
 
     def nearest_id(self, kind: Literal["users", "items"], text: str) -> str | None:
         """The raw id nearest to one that is not there, see `id_lookup.nearest`; None where there are no ids."""

@@ -29,6 +29,9 @@ def test_an_id_is_found_as_in_a_list_of_all_texts(values: list[int] | list[str],
     for sought in (text, *texts):
         expected = texts.index(sought) if sought in texts else None
         assert id_lookup.find(column(values, kind), sought) == expected
+    asked = [text, *reversed(texts), text]
+    rows = [texts.index(sought) if sought in texts else -1 for sought in asked]
+    assert id_lookup.find_all(column(values, kind), asked).tolist() == rows
 
 
 @settings(deadline=None)
