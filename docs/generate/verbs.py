@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from text import ROOT
 
-VERBS = ("prepare", "train", "tune", "evaluate", "recommend", "compare", "report", "explain")
+VERBS = ("prepare", "train", "tune", "evaluate", "recommend", "export", "compare", "report", "explain")
 
 
 def _help(verb: str) -> str:

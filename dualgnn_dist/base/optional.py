@@ -14,22 +14,23 @@ from typing import Any
 from dualgnn_dist.base.errors import UserError
 
 
-def optional(module: str, purpose: str) -> Any:
+def optional(module: str, purpose: str, package: str | None = None) -> Any:
     """A stand-in for a module, which is imported when the first of its names is asked for.
 
     Args:
-        module: its name, by which it is installed, too.
+        module: its name.
         purpose: what needs it, for the message.
+        package: by what name it is installed, where that is another.
 
     Raises:
         UserError: not here, but where a name is asked for and the module cannot be imported.
     """
-    return _OptionalModule(module, purpose)
+    return _OptionalModule(module, purpose, package or module)
 
 
 class _OptionalModule:
-    def __init__(self, module: str, purpose: str) -> None:
-        self._module = module
+    def __init__(self, module: str, purpose: str, package: str) -> None:
+        self._module, self._package = module, package
         self._purpose = purpose
 
     def __getattr__(self, name: str) -> Any:
@@ -40,6 +41,6 @@ class _OptionalModule:
         except ImportError as error:
             raise UserError(
                 f"{self._purpose} needs {self._module}, which cannot be imported here ({error}): "
-                f"pip install {self._module}"
+                f"pip install {self._package}"
             ) from error
         return getattr(module, name)

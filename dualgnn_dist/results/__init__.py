@@ -10,6 +10,7 @@ sweep_table        a sweep's trials and winner on the screen
 figures            pictures as PNG files
 compare            runs side by side, tested over users
 recommend          lists for users, items like an item
+vectors            a run's vectors for other programs
 explain            what a run learned of its users
 report             a run or a sweep as one HTML page
 """

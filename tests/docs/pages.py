@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "cluster/README.md", *sorted((ROOT / "docs").glob("*.md"))]
-VERBS = ("prepare", "train", "tune", "evaluate", "recommend", "compare", "report", "explain")
+VERBS = ("prepare", "train", "tune", "evaluate", "recommend", "export", "compare", "report", "explain")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VERB = re.compile(r"(?:python3? -m dualgnn_dist\.|dualgnn-dist )(\w+)(.*)")
 

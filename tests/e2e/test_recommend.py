@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from dualgnn_dist import recommend
+from dualgnn_dist import export, recommend
 from dualgnn_dist.data.store.reader import Store
 
 
@@ -79,3 +79,13 @@ def test_what_is_wrong_is_said(
         said = call(*of_run, *words)
         assert said.code == 2 and "usage: " in said.error and "Traceback" not in said.error
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_vectors_are_exported_into_the_run(run: Path, call: Callable[..., Any], refused: Callable[..., str]) -> None:
+    said = call(export.main, "--run", run, "--to", "npy")
+    assert said.code == 0 and "vectors of 400 users and 200 items, width 8; a score is an inner product" in said.output
+    assert {path.name for path in (run / "vectors_npy").iterdir()} == {
+        *("users.npy", "items.npy", "users.parquet", "items.parquet", "vectors.json")
+    }
+    assert "is there already; remove it" in refused(export.main, "--run", run, "--to", "npy")
+    assert "give the folder or the URL" in refused(export.main, "--run", run / "nothing", "--to", "npy")

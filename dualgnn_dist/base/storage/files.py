@@ -130,6 +130,13 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.write_text(text)
 
 
+def umask() -> int:
+    """The permissions that new files of this process lack; the system tells only who sets it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def writing_to(folder: Path, option: str = "--output") -> Iterator[None]:
     """Around what writes into a folder that the user named with `option`.

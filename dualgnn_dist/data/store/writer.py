@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import Say, say
+from dualgnn_dist.base.storage.files import umask
 from dualgnn_dist.base.storage.locks import only_writer
 from dualgnn_dist.base.storage.space import explained
 from dualgnn_dist.data.store import removal
@@ -151,7 +152,7 @@ class StoreWriter:
         return manifest
 
     def _appear(self) -> None:
-        self.folder.chmod(0o777 & ~_umask())  # mkdtemp makes folders that only their owner reads
+        self.folder.chmod(0o777 & ~umask())  # mkdtemp makes folders that only their owner reads
         if self.path.exists():  # a folder cannot be renamed over one that is not empty
             old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.replaced-", dir=self.path.parent))
             self.path.rename(old / "store")
@@ -171,9 +172,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -74,7 +74,11 @@ class OpenedRun:
         Raises:
             UserError: no finished run, damaged files, another store, or vectors of another run.
         """
-        run = FinishedRun.read(place)
+        return cls.of(FinishedRun.read(place))
+
+    @classmethod
+    def of(cls, run: FinishedRun) -> OpenedRun:
+        """The same of a run whose folder is read."""
         store = run.open_store()
         learned = run.learned(store)
         check_belong(run, learned, store)
