@@ -27,6 +27,7 @@ _PUBLIC = {
     "load_config": ("training.load", "load"),
     "start_run": ("launch.run", "start_run"),
     "FinishedRun": ("results.finished_run", "FinishedRun"),
+    "OpenedRun": ("results.recommend.opened_run", "OpenedRun"),
     "Recommender": ("models.contract", "Recommender"),
     "MODELS": ("models", "MODELS"),
     "FORMATS": ("data.prepare.formats", "FORMATS"),
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from dualgnn_dist.models import MODELS as MODELS
     from dualgnn_dist.models.contract import Recommender as Recommender
     from dualgnn_dist.results.finished_run import FinishedRun as FinishedRun
+    from dualgnn_dist.results.recommend.opened_run import OpenedRun as OpenedRun
     from dualgnn_dist.training.config import RunConfig as RunConfig
     from dualgnn_dist.training.load import load as load_config  # noqa: F401 (the public name)
 

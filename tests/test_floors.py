@@ -37,7 +37,7 @@ CONFINED = {
     "pyarrow": {
         "data",
         "evaluation.representations",
-        "results.recommend.output",
+        "results.recommend",
         "results.vectors",
         "base.storage.remote",
     },
@@ -229,7 +229,7 @@ def test_a_room_can_be_taken_in_at_a_glance(room: Path) -> None:
         (
             "evaluation/metrics.py",
             "def f():\n    import pyarrow as pa",
-            "-> pyarrow: only base.storage.remote, data, evaluation.representations, results.recommend.output",
+            "-> pyarrow: only base.storage.remote, data, evaluation.representations, results.recommend, results",
         ),
         (
             "launch/tune.py",

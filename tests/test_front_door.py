@@ -23,6 +23,7 @@ PUBLIC = [
     "load_config",
     "start_run",
     "FinishedRun",
+    "OpenedRun",
     "Recommender",
     "MODELS",
     "FORMATS",

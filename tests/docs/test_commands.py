@@ -26,6 +26,7 @@ PUBLIC = [
     "load_config",
     "start_run",
     "FinishedRun",
+    "OpenedRun",
     "Recommender",
     "MODELS",
     "FORMATS",

@@ -8,11 +8,11 @@ and would be near everything by the inner product.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from dualgnn_dist.base.errors import UserError
@@ -22,41 +22,12 @@ from dualgnn_dist.evaluation.evaluate import BLOCK, among, candidate_items, seen
 from dualgnn_dist.evaluation.top_k import top_k
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 from dualgnn_dist.results.per_user import check_belong
-
-
-class Lists(NamedTuple):
-    """The best items of n users, or the items nearest to n items, best first.
-
-    Attributes:
-        items: int32 [n, k] rows of items; -1 where fewer than k are left.
-        scores: float64 [n, k], the inner product or the cosine; -inf there.
-    """
-
-    items: np.ndarray
-    scores: np.ndarray
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is listed.
-
-    Args:
-        k: length of a list.
-        include_seen: whether a user's own items of the store, of all splits, are listed too.
-        candidates: int64 rows of the items that may be listed; None for those that the run is judged by.
-    """
-
-    k: int = 10
-    include_seen: bool = False
-    candidates: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UserError(f"k={self.k}: a list has at least one item")
+from dualgnn_dist.results.recommend.lists import Lists, Request, table_of
+from dualgnn_dist.results.recommend.raw_ids import RawId, rows_of
 
 
 class OpenedRun:
-    """See the module. Users and items are given and returned as rows of the store; `raw_ids` finds them.
+    """See the module.
 
     Attributes:
         run: what the run's folder says.
@@ -68,7 +39,7 @@ class OpenedRun:
         self.run, self.store, self.learned = run, store, learned
 
     @classmethod
-    def read(cls, place: str) -> OpenedRun:
+    def read(cls, place: str | Path) -> OpenedRun:
         """Opens a finished run's folder or URL.
 
         Raises:
@@ -89,7 +60,46 @@ class OpenedRun:
         """What the run is judged by: `warm` where the model knows items by interactions alone and some have none."""
         return next(iter(self.run.metrics["test"]))  # type: ignore[arg-type]
 
-    def recommend(self, users: np.ndarray, request: Request) -> Lists:
+    def recommend(
+        self,
+        users: Sequence[RawId] | None = None,
+        k: int = 10,
+        *,
+        include_seen: bool = False,
+        candidates: Sequence[RawId] | None = None,
+    ) -> pa.Table:
+        """The best items of users, by their ids in the raw data.
+
+        Args:
+            users: None for all.
+            k: length of a list.
+            include_seen: whether a user's own items of the store are listed too.
+            candidates: the only items that may be listed; None for all that the model can rank.
+
+        Returns:
+            `user`, `rank` int32 from 1, `item`, `score` float64: a row an entry, users in the order asked for. An Arrow
+            table: `polars.from_arrow(table)` and `table.to_pandas()` take it.
+
+        Raises:
+            UserError: a user or an item that the store lacks, or that the model cannot rank.
+        """
+        everyone = np.arange(self.store.manifest.num_users)
+        rows = everyone if users is None else rows_of(self.store, "users", users)
+        request = Request(k, include_seen, self._rows_of_candidates(candidates))
+        blocks = [table_of(self.store, "users", block, lists) for block, lists in self.in_blocks(rows, request)]
+        return pa.concat_tables(blocks or [table_of(self.store, "users", rows, self.rank(rows, request))])
+
+    def similar(self, items: Sequence[RawId], k: int = 10, *, candidates: Sequence[RawId] | None = None) -> pa.Table:
+        """The items that resemble items, by the cosine of their vectors: `like`, `rank`, `item`, `cosine`.
+
+        Raises:
+            UserError: as of `recommend`.
+        """
+        rows = rows_of(self.store, "items", items)
+        lists = self.nearest(rows, Request(k, candidates=self._rows_of_candidates(candidates)))
+        return table_of(self.store, "items", rows, lists, "cosine")
+
+    def rank(self, users: np.ndarray, request: Request) -> Lists:
         """The best items of int [n] rows of users, in this order; exact, and unique as every ranking here.
 
         Raises:
@@ -104,9 +114,9 @@ class OpenedRun:
         """The same, 16,384 users at a time: `(users, their lists)`, so that memory does not grow with the users."""
         for start in range(0, len(users), BLOCK):
             block = users[start : start + BLOCK]
-            yield block, self.recommend(block, request)
+            yield block, self.rank(block, request)
 
-    def similar(self, items: np.ndarray, request: Request) -> Lists:
+    def nearest(self, items: np.ndarray, request: Request) -> Lists:
         """The items nearest to int [n] rows of items by cosine, without the item itself.
 
         Raises:
@@ -142,6 +152,9 @@ class OpenedRun:
         if candidates is not None and len(candidates):
             ranked = np.where(ranked < 0, -1, candidates[ranked]).astype(np.int32)
         return Lists(ranked, scores)
+
+    def _rows_of_candidates(self, candidates: Sequence[RawId] | None) -> np.ndarray | None:
+        return None if candidates is None else rows_of(self.store, "items", candidates)
 
     def _candidates(self, request: Request) -> np.ndarray | None:
         """int64 ascending, once each; None for all items."""

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import CountProgress, Say
 from dualgnn_dist.base.storage.files import written_whole
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.results.recommend.opened_run import Lists
+from dualgnn_dist.results.recommend.lists import Lists, table_of
 
 Write = Callable[[np.ndarray, Lists], None]
 
@@ -58,21 +57,9 @@ def write_lists(path: Path, store: Store, blocks: Iterable[tuple[np.ndarray, Lis
 @contextmanager
 def _parquet(path: Path, store: Store) -> Iterator[Write]:
     nobody = np.empty(0, dtype=np.int64)
-    user_type, item_type = store.ids("users", nobody).type, store.ids("items", nobody).type
-    schema = pa.schema([("user", user_type), ("rank", pa.int32()), ("item", item_type), ("score", pa.float64())])
-
-    def write(users: np.ndarray, lists: Lists) -> None:
-        places, ranks = np.nonzero(lists.items >= 0)
-        columns = [
-            store.ids("users", users[places]),
-            pa.array((ranks + 1).astype(np.int32)),
-            store.ids("items", lists.items[places, ranks]),
-            pa.array(lists.scores[places, ranks]),
-        ]
-        writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-
+    schema = table_of(store, "users", nobody, Lists(np.empty((0, 1), dtype=np.int32), np.empty((0, 1)))).schema
     with pq.ParquetWriter(path, schema) as writer:
-        yield write
+        yield lambda users, lists: writer.write_table(table_of(store, "users", users, lists))
 
 
 @contextmanager

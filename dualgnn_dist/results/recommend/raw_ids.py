@@ -12,9 +12,10 @@ from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
 
 Kind = Literal["users", "items"]
+RawId = str | int
 
 
-def rows_of(store: Store, kind: Kind, raw_ids: Sequence[str], where: str = "") -> np.ndarray:
+def rows_of(store: Store, kind: Kind, raw_ids: Sequence[RawId], where: str = "") -> np.ndarray:
     """The rows of these raw ids, int64 [n].
 
     Args:
@@ -23,12 +24,13 @@ def rows_of(store: Store, kind: Kind, raw_ids: Sequence[str], where: str = "") -
     Raises:
         UserError: the store lacks some of them; it names the first, and the nearest to it.
     """
-    rows = store.find_ids(kind, raw_ids)
+    texts = [str(raw_id) for raw_id in raw_ids]
+    rows = store.find_ids(kind, texts)
     unknown = np.flatnonzero(rows < 0)
     if not len(unknown):
         return rows
-    text = raw_ids[unknown[0]]
-    more = f", nor {len(unknown) - 1:,} others of {len(raw_ids):,}" if len(unknown) > 1 else ""
+    text = texts[unknown[0]]
+    more = f", nor {len(unknown) - 1:,} others of {len(texts):,}" if len(unknown) > 1 else ""
     at = f"{where}: " if where else ""
     raise UserError(
         f"{at}{store.path} has no {kind[:-1]} {text!r}{more}; did you mean {store.nearest_id(kind, text)!r}?"

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import TextTable, say_aside
-from dualgnn_dist.results.recommend.opened_run import Lists, OpenedRun, Request
+from dualgnn_dist.results.recommend.lists import Lists, Request
+from dualgnn_dist.results.recommend.opened_run import OpenedRun
 from dualgnn_dist.results.recommend.output import check_output, write_lists
 from dualgnn_dist.results.recommend.raw_ids import Kind
 
@@ -28,7 +29,7 @@ def recommend_to(opened: OpenedRun, users: np.ndarray, request: Request, output:
                 f"{len(users):,} lists are too many for a screen (at most {MAX_SHOWN}); write them with "
                 "--output lists.parquet"
             )
-        _show(opened, "users", users, opened.recommend(users, request), "score", console)
+        _show(opened, "users", users, opened.rank(users, request), "score", console)
         return
     check_output(output)
     write_lists(output, opened.store, opened.in_blocks(users, request), len(users), say_aside)
@@ -37,7 +38,7 @@ def recommend_to(opened: OpenedRun, users: np.ndarray, request: Request, output:
 
 def show_similar(opened: OpenedRun, items: np.ndarray, request: Request, console: Console) -> None:
     """The items nearest to int64 [n] rows of items."""
-    _show(opened, "items", items, opened.similar(items, request), "cosine", console)
+    _show(opened, "items", items, opened.nearest(items, request), "cosine", console)
 
 
 def _show(opened: OpenedRun, kind: Kind, rows: np.ndarray, lists: Lists, measure: str, console: Console) -> None:

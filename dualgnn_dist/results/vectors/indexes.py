@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dualgnn_dist.base.optional import optional
-from dualgnn_dist.results.recommend.opened_run import OpenedRun, Request
+from dualgnn_dist.results.recommend.lists import Request
+from dualgnn_dist.results.recommend.opened_run import OpenedRun
 from dualgnn_dist.results.vectors.files import rankable_rows, write_ids
 
 faiss = optional("faiss", "an index", package="faiss-cpu")
@@ -44,7 +45,7 @@ def recall_of(index: Any, opened: OpenedRun) -> float:
     """The share of the exact lists of 20 rankable items that an index finds, mean of up to 1,000 users."""
     count = min(_ASKED, len(opened.learned.users))
     users = np.random.default_rng(0).choice(len(opened.learned.users), count, replace=False)
-    exact = opened.recommend(users, Request(_LENGTH, include_seen=True)).items
+    exact = opened.rank(users, Request(_LENGTH, include_seen=True)).items
     _, labels = index.search(opened.learned.users[users], _LENGTH)
     shares = [
         len(np.intersect1d(wanted[wanted >= 0], row)) / max((wanted >= 0).sum(), 1)

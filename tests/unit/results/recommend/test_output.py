@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dualgnn_dist.base.errors import UserError
-from dualgnn_dist.results.recommend.opened_run import Lists, OpenedRun, Request
+from dualgnn_dist.results.recommend.lists import Lists, Request
+from dualgnn_dist.results.recommend.opened_run import OpenedRun
 from dualgnn_dist.results.recommend.output import check_output, write_lists
 from dualgnn_dist.results.recommend.raw_ids import ids_in, rows_of
 
@@ -35,7 +36,7 @@ def expected_rows(opened: OpenedRun, users: np.ndarray, lists: Lists) -> list[tu
 def test_a_file_holds_the_lists(opened: OpenedRun, tmp_path: Path, ending: str) -> None:
     users = np.array([9, 2, 4, 2])
     request = Request(8, candidates=np.arange(10))  # fewer are left for some
-    lists = opened.recommend(users, request)
+    lists = opened.rank(users, request)
     path = tmp_path / "new" / f"lists.{ending}"
     blocks = [
         (users[:3], Lists(lists.items[:3], lists.scores[:3])),
@@ -71,7 +72,7 @@ def test_a_user_for_whom_nothing_is_left_has_an_empty_list(opened: OpenedRun, tm
 @pytest.mark.parametrize("ending", ["parquet", "jsonl"])
 def test_what_breaks_off_leaves_nothing(opened: OpenedRun, tmp_path: Path, ending: str) -> None:
     def broken() -> Iterator[tuple[np.ndarray, Lists]]:
-        yield np.array([0]), opened.recommend(np.array([0]), Request(3))
+        yield np.array([0]), opened.rank(np.array([0]), Request(3))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -16,7 +16,8 @@ import pytest
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.optional import optional
 from dualgnn_dist.results.recommend import opened_run
-from dualgnn_dist.results.recommend.opened_run import OpenedRun, Request
+from dualgnn_dist.results.recommend.lists import Request
+from dualgnn_dist.results.recommend.opened_run import OpenedRun
 from dualgnn_dist.results.vectors import files, indexes
 from dualgnn_dist.results.vectors.folder import export_to
 
@@ -66,7 +67,7 @@ def test_a_flat_index_lists_what_the_run_lists(opened: OpenedRun, tmp_path: Path
     export_to(tmp_path / "out", opened, "faiss")
     index = faiss.read_index(str(tmp_path / "out/items.faiss"))
     scores, rows = index.search(np.load(tmp_path / "out/users.npy"), 10)
-    lists = opened.recommend(np.arange(len(opened.learned.users)), Request(10, include_seen=True))
+    lists = opened.rank(np.arange(len(opened.learned.users)), Request(10, include_seen=True))
     assert np.array_equal(rows, lists.items)
     assert scores == pytest.approx(lists.scores, abs=1e-5)
 
@@ -121,7 +122,7 @@ def test_the_pages_lines_for_faiss_run(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(code, "recommend.md", "exec"), names)
-    lists = opened.recommend(np.array([0, 1]), Request(10, include_seen=True))
+    lists = opened.rank(np.array([0, 1]), Request(10, include_seen=True))
     expected = [opened.store.ids("items", row).to_pylist() for row in lists.items]
     assert names["ids"][names["rows"]].tolist() == expected
     assert capsys.readouterr().out
@@ -133,7 +134,7 @@ def test_the_pages_lines_for_duckdb_run(opened: OpenedRun, tmp_path: Path, monke
     (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     row = opened.store.find_id("users", "17")
-    lists = opened.recommend(np.array([row]), Request(10, include_seen=True))
+    lists = opened.rank(np.array([row]), Request(10, include_seen=True))
     found = duckdb.sql(query).fetchall()
     assert [item for item, _ in found] == opened.store.ids("items", lists.items[0]).to_pylist()
     assert [score for _, score in found] == pytest.approx(lists.scores[0], abs=1e-5)
