@@ -44,6 +44,8 @@ class FinishedRun:
         versions: of the programs that ran, by name.
         run_id: of the run; empty for one of before runs had ids.
         files: the checksum of each file of vectors by its name; empty for a run of before they were written down.
+        baselines: name -> test metrics of what needs no training, for the candidates that the run is judged by; empty
+            for a run of before they were measured.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class FinishedRun:
     versions: Mapping[str, str]
     run_id: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, Metrics] = field(default_factory=dict)
 
     @classmethod
     def read(cls, place: str | Path) -> FinishedRun:
@@ -92,6 +95,7 @@ class FinishedRun:
                 convert(dict[str, str], values["versions"], "versions"),
                 convert(str, values.get("run", ""), "run"),
                 convert(dict[str, str], values.get("representations", {}), "representations"),
+                convert(dict[str, dict[str, float]], values.get("baselines", {}), "baselines"),
             )
         except KeyError as error:
             raise _damaged(path, f"it has no {error}") from error

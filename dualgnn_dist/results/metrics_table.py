@@ -24,7 +24,17 @@ def show(run: str, metrics: Mapping[str, Any], split: str = "test") -> None:
         screen.print(_table(f"{title}{of_what}", values))
     if [*metrics["test_by_candidates"]] == ["warm"]:
         screen.print(f"{metrics['model']} knows items by their interactions alone: it cannot rank cold items.")
+    for line in beside_baselines(metrics):
+        screen.print(line)
     screen.print(f"run folder: {run}", soft_wrap=True)
+
+
+def beside_baselines(metrics: Mapping[str, Any]) -> list[str]:
+    """A line that tells what the metric by which the run was chosen is without training; none where nobody measured."""
+    key, model = metrics.get("metric"), metrics["model"]
+    test = next(iter(metrics["test_by_candidates"].values()))
+    others = [f"{name} {values[key]:.4f}" for name, values in metrics.get("baselines", {}).items() if key in values]
+    return [f"test {key}: {', '.join(others)}, {model} {test[key]:.4f}"] if others and key in test else []
 
 
 def differences(

@@ -14,7 +14,10 @@ import yaml
 from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
+from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import popularity
+from dualgnn_dist.evaluation.evaluate import evaluate
 from dualgnn_dist.evaluation.representations import export
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
@@ -40,6 +43,8 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     peaks = host.world.gather_rows(torch.tensor([peak_memory_bytes()], device=host.world.device))
     summary = {
         **_results(outcome),
+        "baselines": _baselines(config, store, outcome, host.world),
+        "metric": config.train.metric,
         "seconds": {**outcome.progress.seconds, "total": time.perf_counter() - started},
         "peak_memory_bytes": [int(peak) for peak in peaks],
         "num_workers": host.world.size,
@@ -87,6 +92,13 @@ def _tracking(config: RunConfig, host: Host) -> Iterator[Sequence[Listener]]:
     settings = yaml.safe_load(config.to_yaml())
     with trackers.tracking(config.run.trackers, config.run.folder, settings, say) as tracked:
         yield tracked
+
+
+def _baselines(config: RunConfig, store: Store, outcome: Outcome, world: World) -> dict[str, dict[str, float]]:
+    """The test metrics of what needs no training, for the candidates that the run is judged by. Collective."""
+    heartbeat.phase("ranking by popularity")
+    protocol = config.evaluation.protocol("test", next(iter(outcome.test_by_candidates)))
+    return {popularity.NAME: evaluate(popularity.by_popularity(store, world), store, protocol, world)}
 
 
 def _results(outcome: Outcome) -> dict[str, Any]:

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from dualgnn_dist import evaluate, train
+from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
+from dualgnn_dist.evaluation.evaluate import evaluate as evaluate_lists
 from dualgnn_dist.evaluation.metrics import metric_keys
+from dualgnn_dist.evaluation.popularity import by_popularity
 from dualgnn_dist.training.evaluator import evaluate_best
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.load import load
@@ -72,6 +75,7 @@ def check_screen(lines: list[str], run: Path, store: Path) -> None:
         assert len(re.findall(line, said)) == 1, f"epoch {epoch} must be said once:\n{said}"
         assert len(re.findall(rf"epoch {epoch}  validation  recall@20 0\.\d+  ndcg@20 0\.\d+", said)) == 1
     assert lines[-1] == f"run folder: {run}"
+    assert re.fullmatch(r"test recall@20: popularity 0\.\d{4}, dualgnn 0\.\d{4}", lines[-2])
     assert re.search(r"dualgnn: test metrics of \d+ users, epoch \d", said)
 
 
@@ -94,6 +98,10 @@ def check_run_folder(run: Path, config: Path, store: Path) -> None:
     assert metrics["store"] == {"path": str(store), "fingerprint": opened.manifest.fingerprint}
     held_out = len(np.unique(opened.interactions("test").users.to_numpy()))
     assert metrics["test"]["num_users"] == held_out
+    assert metrics["metric"] == "recall@20" and list(metrics["baselines"]) == ["popularity"]
+    alone = World()
+    by_count = evaluate_lists(by_popularity(opened, alone), opened, written.evaluation.protocol("test"), alone)
+    assert_same_numbers(metrics["baselines"]["popularity"], by_count, 1e-12)
     assert {"training", "waiting", "inference", "ranking", "total"} == metrics["seconds"].keys()
     assert {"dualgnn_dist", "python", "torch", "ray"} <= metrics["versions"].keys()
 

@@ -147,6 +147,8 @@ def _test_metrics(run: FinishedRun, store: Store | None, learned: Learned | None
         users = f"{values.get('num_users', 0):,.0f} users"
         parts.append(Paragraph(f"Means over {users}, {items} ranked, state of epoch {run.best_epoch}."))
         parts.append(metrics_table(values, half.get(candidates, {})))
+        if candidates == next(iter(run.metrics["test"])):
+            parts += _baselines(run)
     if missing is not None:
         return [*parts, Note(f"Without confidence intervals: {missing}.")]
     remark = (
@@ -160,6 +162,16 @@ def _test_metrics(run: FinishedRun, store: Store | None, learned: Learned | None
             f" NDCG by the convention {run.config.evaluation.ndcg_convention!r}, see docs/from-the-released-code.md."
         )
     return [*parts, Remark(remark)]
+
+
+def _baselines(run: FinishedRun) -> list[Block]:
+    """A sentence a list that needs no training: what the run should be better than."""
+    keys = headline(run.config.train.metric)
+    return [
+        Paragraph(f"Without training, by {name}: " + ", ".join(f"{key} {values[key]:.4f}" for key in keys) + ".")
+        for name, values in run.baselines.items()
+        if all(key in values for key in keys)
+    ]
 
 
 def _curves(record: RunRecord) -> list[Block]:

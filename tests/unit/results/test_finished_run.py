@@ -74,3 +74,11 @@ def test_vectors_that_are_not_finite(make_run: Callable[..., Path], demo_store: 
     representations.write(items, np.array(rows), ids, np.where(vectors > 0, vectors, np.nan))
     with pytest.raises(UserError, match="holds numbers that are not finite: the run diverged"):
         run.learned(demo_store)
+
+
+def test_baselines_of_a_run_and_of_one_of_before(make_run: Callable[..., Path]) -> None:
+    baselines = {"popularity": {"recall@20": 0.125}}
+    assert FinishedRun.read(make_run("new", baselines=baselines)).baselines == baselines
+    assert FinishedRun.read(make_run("old")).baselines == {}
+    with pytest.raises(UserError, match="damaged"):
+        FinishedRun.read(make_run("wrong", baselines={"popularity": "0.1"}))

@@ -84,3 +84,13 @@ def test_seconds_of_a_resumed_run_are_those_of_all_its_starts() -> None:
     assert total_seconds({"training": 500.0, "waiting": 9.0, "ranking": 5.0, "total": 100.0}) == 505
     assert total_seconds({"training": 50.0, "total": 100.0}) == 100
     assert [spent(seconds) for seconds in (None, 0.123, 9.9, 3725)] == ["-", "0.12 s", "9.9 s", "1:02:05"]
+
+
+def test_what_needs_no_training_stands_beside_the_metrics(make_demo_run: Callable[..., Path]) -> None:
+    values = {"recall@10": 0.125, "ndcg@10": 0.0625}
+    text = run_page(RunRecord.read(make_demo_run(baselines={"popularity": values})))
+    assert text.count("Without training, by popularity: recall@10 0.1250, ndcg@10 0.0625.") == 1
+
+
+def test_a_run_of_before_tells_no_baseline(make_demo_run: Callable[..., Path]) -> None:
+    assert "Without training" not in run_page(RunRecord.read(make_demo_run()))
