@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -17,20 +17,26 @@ from dualgnn_dist.evaluation.top_k import top_k
 
 # The held-out splits that lie before the one that is ranked; training lies before all.
 _BEFORE: dict[Split | None, tuple[str, ...]] = {"valid": (), "test": ("valid",), None: ("valid", "test")}
+Watch = Callable[[np.ndarray], None]
 BLOCK = 16_384  # users ranked at a time: bounds the memory for lists and metrics
 
 
-def evaluate(representations: Representations, store: Store, protocol: Protocol, world: World) -> dict[str, float]:
+def evaluate(
+    representations: Representations, store: Store, protocol: Protocol, world: World, watch: Watch = lambda lists: None
+) -> dict[str, float]:
     """Means over the split's users of every metric at every K, and `num_users`. The same on every worker.
 
     All candidates are ranked but a user's training items, and when testing its validation items too; the held-out items
     of the other split are candidates like any other. Users without a held-out candidate do not count.
 
+    Args:
+        watch: sees the lists, int32 [n, max K] positions among the candidates, of this worker's users block by block.
+
     Raises:
         UserError: no user has a held-out candidate.
     """
     totals = dict.fromkeys([*metrics.metric_keys(protocol.ks), "num_users"], 0.0)
-    for _, values in rank_users(representations, store, protocol, world):
+    for _, values in rank_users(representations, store, protocol, world, watch):
         for name, value in metrics.sums(values).items():
             totals[name] += value
     summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64, device=world.device)).tolist()
@@ -39,7 +45,7 @@ def evaluate(representations: Representations, store: Store, protocol: Protocol,
 
 
 def rank_users(
-    representations: Representations, store: Store, protocol: Protocol, world: World
+    representations: Representations, store: Store, protocol: Protocol, world: World, watch: Watch = lambda lists: None
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Every metric of this worker's users, block by block; no communication. See `evaluate`.
 
@@ -59,6 +65,7 @@ def rank_users(
         vectors = representations.users[start : start + BLOCK][torch.from_numpy(places)]
         excluded = among(candidates, *seen_items(store, users[places], split), num_items)
         ranked, _ = top_k(vectors, item_vectors, excluded, max(ks), num_threads=world.num_threads)
+        watch(ranked)
         held_out_offsets = np.append(offsets[places], offsets[-1])
         yield users[places], metrics.user_metrics(ranked, (held_out_offsets, held_out), ks, protocol.ndcg_convention)
 

@@ -46,6 +46,7 @@ class FinishedRun:
         files: the checksum of each file of vectors by its name; empty for a run of before they were written down.
         baselines: name -> test metrics of what needs no training, for the candidates that the run is judged by; empty
             for a run of before they were measured.
+        beyond: `coverage@20` and more of the test lists, see `evaluation.beyond`; empty likewise.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class FinishedRun:
     run_id: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, Metrics] = field(default_factory=dict)
+    beyond: Metrics = field(default_factory=dict)
 
     @classmethod
     def read(cls, place: str | Path) -> FinishedRun:
@@ -96,6 +98,7 @@ class FinishedRun:
                 convert(str, values.get("run", ""), "run"),
                 convert(dict[str, str], values.get("representations", {}), "representations"),
                 convert(dict[str, dict[str, float]], values.get("baselines", {}), "baselines"),
+                convert(dict[str, float], values.get("beyond", {}), "beyond"),
             )
         except KeyError as error:
             raise _damaged(path, f"it has no {error}") from error

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
+from dualgnn_dist.evaluation import popularity
+from dualgnn_dist.evaluation.beyond import ListCounts, beyond_accuracy
 from dualgnn_dist.evaluation.config import EvaluationConfig
 from dualgnn_dist.evaluation.evaluate import Candidates, Split, candidates_of, evaluate
 from dualgnn_dist.evaluation.inference import infer
@@ -22,6 +25,20 @@ from dualgnn_dist.training.state import TrainingState, make_state
 
 ByCandidates = dict[Candidates, dict[str, float]]
 """Metrics by what was ranked; the first is what a run is judged by."""
+
+
+class Tested(NamedTuple):
+    """What is known of the test lists.
+
+    Attributes:
+        by_candidates: metrics by what was ranked; the first is what the run is judged by.
+        beyond: of those first lists, see `evaluation.beyond`.
+        baselines: name -> metrics and figures of what needs no training, ranked as the first.
+    """
+
+    by_candidates: ByCandidates
+    beyond: dict[str, float]
+    baselines: dict[str, dict[str, float]]
 
 
 class Evaluator:
@@ -53,11 +70,30 @@ class Evaluator:
         """The metrics of a split for all kinds of candidates."""
         return {candidates: self._rank(representations, split, candidates) for candidates in self._candidates}
 
+    def test(self, representations: Representations) -> Tested:
+        """The test metrics, what the lists are beside accurate, and both of what needs no training."""
+        judged, *others = self._candidates
+        started = time.perf_counter()
+        metrics, beyond = self._describe(representations, judged)
+        self._seconds["ranking"] += time.perf_counter() - started
+        by_candidates = {judged: metrics} | {other: self._rank(representations, "test", other) for other in others}
+        popular, beyond_of_popular = self._describe(popularity.by_popularity(self.store, self._world), judged)
+        return Tested(by_candidates, beyond, {popularity.NAME: popular | beyond_of_popular})
+
     def _rank(self, representations: Representations, split: Split, candidates: Candidates) -> dict[str, float]:
         started = time.perf_counter()
         values = evaluate(representations, self.store, self._settings.protocol(split, candidates), self._world)
         self._seconds["ranking"] += time.perf_counter() - started
         return values
+
+    def _describe(
+        self, representations: Representations, candidates: Candidates
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        counts = ListCounts(self.store, candidates, self._settings.ks)
+        protocol = self._settings.protocol("test", candidates)
+        metrics = evaluate(representations, self.store, protocol, self._world, counts.add)
+        counts.sum_over(self._world)
+        return metrics, beyond_accuracy(counts, self.store, candidates)
 
 
 def evaluate_checkpoint(config: RunConfig, host: Host, what: tuple[Split, Path]) -> ByCandidates:

@@ -24,7 +24,7 @@ from dualgnn_dist.training.checkpoint import SaveClock
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.divergence import record
 from dualgnn_dist.training.divergence.watch import Watch
-from dualgnn_dist.training.evaluator import ByCandidates, Evaluator
+from dualgnn_dist.training.evaluator import ByCandidates, Evaluator, Tested
 from dualgnn_dist.training.host import Host
 from dualgnn_dist.training.progress import Progress
 from dualgnn_dist.training.recorder import Recorder
@@ -39,12 +39,17 @@ class Outcome:
     """What a finished run knows: the best state's representations and its metrics.
 
     Args:
-        test_by_candidates: by what was ranked, see `evaluation.Candidates`; the first is what the run is judged by.
+        tested: its metrics, and what its lists are beside accurate.
     """
 
     progress: Progress
     representations: Representations
-    test_by_candidates: ByCandidates
+    tested: Tested
+
+    @property
+    def test_by_candidates(self) -> ByCandidates:
+        """By what was ranked, see `evaluation.Candidates`; the first is what the run is judged by."""
+        return self.tested.by_candidates
 
     @property
     def test(self) -> dict[str, float]:
@@ -132,7 +137,7 @@ class Trainer:
         heartbeat.phase("ranking the test items")
         self.state.load(self.run.best(self.progress), self.world)
         representations = self.evaluator.represent()
-        outcome = Outcome(self.progress, representations, self.evaluator.rank(representations, "test"))
+        outcome = Outcome(self.progress, representations, self.evaluator.test(representations))
         self.recorder.tested(self.progress, outcome.test)
         return outcome
 

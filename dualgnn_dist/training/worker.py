@@ -14,10 +14,7 @@ import yaml
 from dualgnn_dist.base.liveness import heartbeat
 from dualgnn_dist.base.process import denormals_flushed, keep_freed_memory, peak_memory_bytes, versions
 from dualgnn_dist.base.screen import say
-from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.evaluation import popularity
-from dualgnn_dist.evaluation.evaluate import evaluate
 from dualgnn_dist.evaluation.representations import export
 from dualgnn_dist.training.config import RunConfig
 from dualgnn_dist.training.host import Host
@@ -43,7 +40,6 @@ def run_worker(config: RunConfig, host: Host, argument: None = None) -> None:
     peaks = host.world.gather_rows(torch.tensor([peak_memory_bytes()], device=host.world.device))
     summary = {
         **_results(outcome),
-        "baselines": _baselines(config, store, outcome, host.world),
         "metric": config.train.metric,
         "seconds": {**outcome.progress.seconds, "total": time.perf_counter() - started},
         "peak_memory_bytes": [int(peak) for peak in peaks],
@@ -94,19 +90,14 @@ def _tracking(config: RunConfig, host: Host) -> Iterator[Sequence[Listener]]:
         yield tracked
 
 
-def _baselines(config: RunConfig, store: Store, outcome: Outcome, world: World) -> dict[str, dict[str, float]]:
-    """The test metrics of what needs no training, for the candidates that the run is judged by. Collective."""
-    heartbeat.phase("ranking by popularity")
-    protocol = config.evaluation.protocol("test", next(iter(outcome.test_by_candidates)))
-    return {popularity.NAME: evaluate(popularity.by_popularity(store, world), store, protocol, world)}
-
-
 def _results(outcome: Outcome) -> dict[str, Any]:
     progress = outcome.progress
     return {
         "validation": progress.validation,
         "test": outcome.test,
         "test_by_candidates": outcome.test_by_candidates,
+        "beyond": outcome.tested.beyond,
+        "baselines": outcome.tested.baselines,
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
     }

@@ -15,6 +15,7 @@ from dualgnn_dist import evaluate, train
 from dualgnn_dist.base.world import World
 from dualgnn_dist.data.store.reader import Store
 from dualgnn_dist.evaluation import representations
+from dualgnn_dist.evaluation.beyond import NAMES
 from dualgnn_dist.evaluation.evaluate import evaluate as evaluate_lists
 from dualgnn_dist.evaluation.metrics import metric_keys
 from dualgnn_dist.evaluation.popularity import by_popularity
@@ -101,7 +102,10 @@ def check_run_folder(run: Path, config: Path, store: Path) -> None:
     assert metrics["metric"] == "recall@20" and list(metrics["baselines"]) == ["popularity"]
     alone = World()
     by_count = evaluate_lists(by_popularity(opened, alone), opened, written.evaluation.protocol("test"), alone)
-    assert_same_numbers(metrics["baselines"]["popularity"], by_count, 1e-12)
+    popular = metrics["baselines"]["popularity"]
+    assert_same_numbers({key: popular[key] for key in by_count}, by_count, 1e-12)
+    assert metrics["beyond"].keys() == popular.keys() - by_count.keys() == {f"{name}@{k}" for name in NAMES for k in KS}
+    assert metrics["beyond"]["popularity@20"] < popular["popularity@20"], "no list is of more popular items"
     assert {"training", "waiting", "inference", "ranking", "total"} == metrics["seconds"].keys()
     assert {"dualgnn_dist", "python", "torch", "ray"} <= metrics["versions"].keys()
 

@@ -35,6 +35,12 @@ from dualgnn_dist.results.report.time_and_memory import memory, spent, time_spen
 from dualgnn_dist.results.run_record import RunRecord
 from dualgnn_dist.training.run_folder import CONFIG, METRICS
 
+_BEYOND = (
+    "coverage: share of items in any list; gini: how unevenly lists use items, 0 to 1; popularity: training "
+    "interactions of a listed item; novelty: -log2 of the share of users who met it; personalization: 1 - overlap of "
+    "two users' lists."
+)
+
 
 def run_page(record: RunRecord) -> str:
     """The page as HTML.
@@ -165,13 +171,16 @@ def _test_metrics(run: FinishedRun, store: Store | None, learned: Learned | None
 
 
 def _baselines(run: FinishedRun) -> list[Block]:
-    """A sentence a list that needs no training: what the run should be better than."""
+    """A sentence a list that needs no training, what the run should be better than; and the lists beside accurate."""
     keys = headline(run.config.train.metric)
-    return [
+    parts: list[Block] = [
         Paragraph(f"Without training, by {name}: " + ", ".join(f"{key} {values[key]:.4f}" for key in keys) + ".")
         for name, values in run.baselines.items()
         if all(key in values for key in keys)
     ]
+    if run.beyond:
+        parts += [Paragraph("Beyond accuracy, of the same lists:"), metrics_table(run.beyond, {}), Remark(_BEYOND)]
+    return parts
 
 
 def _curves(record: RunRecord) -> list[Block]:

@@ -79,6 +79,7 @@ def test_vectors_that_are_not_finite(make_run: Callable[..., Path], demo_store: 
 def test_baselines_of_a_run_and_of_one_of_before(make_run: Callable[..., Path]) -> None:
     baselines = {"popularity": {"recall@20": 0.125}}
     assert FinishedRun.read(make_run("new", baselines=baselines)).baselines == baselines
-    assert FinishedRun.read(make_run("old")).baselines == {}
+    assert FinishedRun.read(make_run("old")).baselines == FinishedRun.read(make_run("older")).beyond == {}
+    assert FinishedRun.read(make_run("beyond", beyond={"gini@20": 0.5})).beyond == {"gini@20": 0.5}
     with pytest.raises(UserError, match="damaged"):
         FinishedRun.read(make_run("wrong", baselines={"popularity": "0.1"}))

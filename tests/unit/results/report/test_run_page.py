@@ -88,7 +88,8 @@ def test_seconds_of_a_resumed_run_are_those_of_all_its_starts() -> None:
 
 def test_what_needs_no_training_stands_beside_the_metrics(make_demo_run: Callable[..., Path]) -> None:
     values = {"recall@10": 0.125, "ndcg@10": 0.0625}
-    text = run_page(RunRecord.read(make_demo_run(baselines={"popularity": values})))
+    text = run_page(RunRecord.read(make_demo_run(baselines={"popularity": values}, beyond={"gini@10": 0.4321})))
+    assert "Beyond accuracy" in text and "0.4321" in text
     assert text.count("Without training, by popularity: recall@10 0.1250, ndcg@10 0.0625.") == 1
 
 
