@@ -13,13 +13,13 @@ from dualgnn_dist.base.errors import UserError, nearest
 VERBS = {
     "prepare": "raw data -> an Arrow store",
     "train": "a config -> a trained model and its test metrics",
-    "tune": "a search space -> trials on a Ray cluster, the best run and its test metrics",
+    "tune": "a search space -> trials on a Ray cluster, the best run's metrics",
     "evaluate": "a finished run -> its metrics again, on any number of workers",
-    "recommend": "a finished run -> the best items of users, the items that resemble an item",
+    "recommend": "a finished run -> lists of items for users, items like an item",
     "export": "a finished run -> its vectors as files, or an index of its items",
-    "compare": "finished runs -> means over seeds, paired tests, a table and a picture",
+    "compare": "finished runs -> means over seeds, paired tests, a picture",
     "report": "a run or a sweep -> one HTML page that needs no network",
-    "explain": "a finished run -> its modality weights by community, a user's co-users",
+    "explain": "a finished run -> modality weights by community, co-users",
 }
 
 
