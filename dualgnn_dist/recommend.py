@@ -40,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import numpy as np
 
     from dualgnn_dist.base.screen import console
+    from dualgnn_dist.results.raw_ids import ids_in, rows_of
     from dualgnn_dist.results.recommend.lists import Request
     from dualgnn_dist.results.recommend.opened_run import OpenedRun
     from dualgnn_dist.results.recommend.output import check_output
-    from dualgnn_dist.results.recommend.raw_ids import ids_in, rows_of
     from dualgnn_dist.results.recommend.screen import recommend_to, show_similar
 
     output = Path(options.output).absolute() if options.output else None

@@ -5,6 +5,7 @@ chosen_checkpoint  the one that is ranked again
 run_record         the same while it trains, with its history
 per_user           every user's own metrics, from the vectors
 finished_sweep     a sweep's folder
+raw_ids            users and items as people name them
 metrics_table      a run's metrics on the screen
 sweep_table        a sweep's trials and winner on the screen
 figures            pictures as PNG files

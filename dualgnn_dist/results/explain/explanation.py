@@ -129,18 +129,6 @@ def user_weights_table(raw_id: str, row: int, weights: Mapping[str, np.ndarray])
     return TextTable(("modality", f"user {raw_id}", "mean of users", "users below"), {"modality weights": cells})
 
 
-def find_user(store: Store, raw_id: str) -> int:
-    """The row of the user with this raw id.
-
-    Raises:
-        UserError: there is none; it names the nearest.
-    """
-    row = store.find_id("users", raw_id)
-    if row is None:
-        raise UserError(f"{store.path} has no user {raw_id!r}; did you mean {store.nearest_id('users', raw_id)!r}?")
-    return row
-
-
 def co_users_of(store: Store, model: Recommender, row: int) -> CoUsersOfOne | None:
     """The co-users of one user with the exact weights of the model; None for a model that reads none."""
     if model.co_users is None:

@@ -13,7 +13,6 @@ from dualgnn_dist.results.explain.explanation import (
     CoUsersOfOne,
     by_community,
     co_users_of,
-    find_user,
     modality_weights,
     notes,
     user_weights_table,
@@ -22,6 +21,7 @@ from dualgnn_dist.results.explain.explanation import (
 )
 from dualgnn_dist.results.finished_run import FinishedRun
 from dualgnn_dist.results.per_user import check_belong
+from dualgnn_dist.results.raw_ids import rows_of
 from dualgnn_dist.training.state import make_model
 
 _SHOWN = 40  # co-users of one user on the screen: as many as the published model reads
@@ -54,7 +54,7 @@ def explain_all(run: FinishedRun, communities: int, folder: Path, console: Conso
 def explain_user(run: FinishedRun, raw_id: str, console: Console) -> None:
     """Shows one user's modality weights, and its co-users as the model weighs them."""
     store = run.open_store()
-    row, model = find_user(store, raw_id), make_model(run.config, store)
+    row, model = int(rows_of(store, "users", [raw_id])[0]), make_model(run.config, store)
     learned = run.learned(store)
     check_belong(run, learned, store)
     weights = modality_weights(learned)

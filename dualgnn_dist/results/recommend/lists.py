@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.results.recommend.raw_ids import Kind
+from dualgnn_dist.results.raw_ids import Kind
 
 
 class Lists(NamedTuple):

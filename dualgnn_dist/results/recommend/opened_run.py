@@ -22,8 +22,8 @@ from dualgnn_dist.evaluation.evaluate import BLOCK, among, candidate_items, seen
 from dualgnn_dist.evaluation.top_k import top_k
 from dualgnn_dist.results.finished_run import FinishedRun, Learned
 from dualgnn_dist.results.per_user import check_belong
+from dualgnn_dist.results.raw_ids import RawId, rows_of
 from dualgnn_dist.results.recommend.lists import Lists, Request, table_of
-from dualgnn_dist.results.recommend.raw_ids import RawId, rows_of
 
 
 class OpenedRun:

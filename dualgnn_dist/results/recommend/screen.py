@@ -9,10 +9,10 @@ from rich.console import Console
 
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.base.screen import TextTable, say_aside
+from dualgnn_dist.results.raw_ids import Kind
 from dualgnn_dist.results.recommend.lists import Lists, Request
 from dualgnn_dist.results.recommend.opened_run import OpenedRun
 from dualgnn_dist.results.recommend.output import check_output, write_lists
-from dualgnn_dist.results.recommend.raw_ids import Kind
 
 MAX_SHOWN = 50  # tables on a screen; more belong into a file
 

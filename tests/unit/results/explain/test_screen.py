@@ -10,7 +10,7 @@ import pytest
 from dualgnn_dist import explain
 from dualgnn_dist.base.errors import UserError
 from dualgnn_dist.data.store.reader import Store
-from dualgnn_dist.results.explain.explanation import find_user
+from dualgnn_dist.results.raw_ids import rows_of
 
 
 def test_a_run_at_a_url_is_explained_here(
@@ -38,6 +38,6 @@ def test_what_cannot_be_written_is_said(make_run: Callable[..., Path], tmp_path:
 
 def test_a_user_is_found_by_its_raw_id(demo_store: Store) -> None:
     for row, raw_id in enumerate(demo_store.ids("users").to_pylist()):
-        assert find_user(demo_store, str(raw_id)) == row
+        assert rows_of(demo_store, "users", [str(raw_id)]).tolist() == [row]
     with pytest.raises(UserError, match=r"has no user 'x7'; did you mean '7'\?"):
-        find_user(demo_store, "x7")
+        rows_of(demo_store, "users", ["x7"])

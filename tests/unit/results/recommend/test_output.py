@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dualgnn_dist.base.errors import UserError
+from dualgnn_dist.results.raw_ids import ids_in, rows_of
 from dualgnn_dist.results.recommend.lists import Lists, Request
 from dualgnn_dist.results.recommend.opened_run import OpenedRun
 from dualgnn_dist.results.recommend.output import check_output, write_lists
-from dualgnn_dist.results.recommend.raw_ids import ids_in, rows_of
 
 
 @pytest.fixture
